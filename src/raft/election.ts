@@ -1,0 +1,132 @@
+import { EntryKind, packEntries, stampBatch } from "./entry.ts";
+import { invariant } from "./errors.ts";
+import type { PeerId, PreVote, PreVoteReply, RequestVote, RequestVoteReply } from "./message.ts";
+import { Progress } from "./progress.ts";
+import { broadcast, hasQuorumContact } from "./replication.ts";
+import { becomeFollower, setTerm, vote } from "./role.ts";
+import { currentTerm, isMajority, others, resetElectionTimer, type State, sendAfterSave } from "./state.ts";
+
+/**
+ * Whether this peer stands by a leader, and so disregards those who campaign (dissertation 4.2.3): it heard from the
+ * leader within the shortest election timeout, or leads itself and hears from a majority. The same holds for a while
+ * after a restart: the peer may have stood by a leader and forgotten it.
+ */
+function standsByLeader(state: State, now: number): boolean {
+  const [min] = state.options.electionMs;
+  if (now < state.noVoteBefore) return true;
+  if (state.role === "leader") return hasQuorumContact(state, now, min);
+  return state.leader !== undefined && now - state.lastLeaderContact < min;
+}
+
+/** The election timer fired (§5.2); also for one who campaigns already and was not elected in time. */
+export function campaign(state: State, now: number): void {
+  resetElectionTimer(state, now);
+  state.leader = undefined;
+  if (state.role !== "pre-candidate") {
+    state.role = "pre-candidate";
+    state.granted = new Set([state.options.id]);
+  }
+  // Grants of the attempt before still count: they were given for this very term.
+  if (isMajority(state, state.granted.size)) becomeCandidate(state, now);
+  else ask(state, now);
+}
+
+/** §5.2: a new term, a vote for itself, and RequestVote to all others once that is on disk. */
+function becomeCandidate(state: State, now: number): void {
+  state.role = "candidate";
+  setTerm(state, currentTerm(state) + 1, state.options.id);
+  state.granted = new Set();
+  resetElectionTimer(state, now);
+  ask(state, now);
+}
+
+/** Asks those who have not granted, again if need be: §5.1, RPCs that are not answered are repeated. */
+export function ask(state: State, now: number): void {
+  state.askAgainAt = now + state.options.heartbeatMs;
+  const last = { lastLogIndex: state.log.lastIndex, lastLogTerm: state.log.lastTerm };
+  for (const to of others(state)) {
+    if (state.granted.has(to)) continue;
+    const message: PreVote | RequestVote =
+      state.role === "pre-candidate"
+        ? { type: "PreVote", term: currentTerm(state) + 1, ...last }
+        : { type: "RequestVote", term: currentTerm(state), ...last };
+    sendAfterSave(state, to, message);
+  }
+}
+
+export function onPreVote(state: State, from: PeerId, message: PreVote, now: number): void {
+  const { votedFor } = state.hardState;
+  const mayVote =
+    message.term > currentTerm(state) ||
+    (message.term === currentTerm(state) && (votedFor === undefined || votedFor === from));
+  const voteGranted =
+    mayVote && !standsByLeader(state, now) && state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
+  sendAfterSave(state, from, {
+    type: "PreVoteReply",
+    term: currentTerm(state),
+    proposedTerm: message.term,
+    voteGranted,
+  });
+}
+
+export function onPreVoteReply(state: State, from: PeerId, message: PreVoteReply, now: number): void {
+  if (state.role !== "pre-candidate" || message.proposedTerm !== currentTerm(state) + 1 || !message.voteGranted) return;
+  state.granted.add(from);
+  if (isMajority(state, state.granted.size)) becomeCandidate(state, now);
+}
+
+/** Whether a RequestVote is not even looked at; its term is not taken over either (dissertation 4.2.3). */
+export function disregards(state: State, message: RequestVote, now: number): boolean {
+  return message.term > currentTerm(state) && standsByLeader(state, now);
+}
+
+/** RequestVote of the current term; see Raft.step for the others. */
+export function onRequestVote(state: State, from: PeerId, message: RequestVote, now: number): void {
+  const { votedFor } = state.hardState;
+  const voteGranted =
+    now >= state.noVoteBefore &&
+    (votedFor === undefined || votedFor === from) &&
+    state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
+  if (voteGranted) {
+    if (votedFor === undefined) vote(state, from);
+    resetElectionTimer(state, now);
+  }
+  sendAfterSave(state, from, { type: "RequestVoteReply", term: currentTerm(state), voteGranted });
+}
+
+export function onRequestVoteReply(state: State, from: PeerId, message: RequestVoteReply, now: number): void {
+  if (state.role === "candidate" && message.voteGranted) countVote(state, from, now);
+}
+
+/** A vote in the current term, by now durable at the one who gave it. */
+export function countVote(state: State, from: PeerId, now: number): void {
+  state.granted.add(from);
+  if (isMajority(state, state.granted.size)) becomeLeader(state, now);
+}
+
+/** §5.2, §5.3; and a no-op, since only an entry of its own term shows a leader what is committed (dissertation 6.4). */
+function becomeLeader(state: State, now: number): void {
+  invariant(state.role === "candidate", () => `a ${state.role} cannot be elected`);
+  state.role = "leader";
+  state.leader = state.options.id;
+  state.round = 0;
+  state.progress = new Map(
+    others(state).map((id) => {
+      const progress = new Progress(id, state.log.lastIndex + 1, now);
+      progress.incarnation = state.incarnations.get(id) ?? 0;
+      return [id, progress];
+    }),
+  );
+  const at = { firstIndex: state.log.lastIndex + 1, term: currentTerm(state), time: state.log.lastTime };
+  state.log.append(stampBatch(packEntries(EntryKind.noop, [new Uint8Array()]), at));
+  broadcast(state, now);
+}
+
+/**
+ * The leader's process is known to have died: nobody needs to wait for the election timer to find out. Those who
+ * stood by it campaign at a random moment within the next `spreadMs`.
+ */
+export function leaderDied(state: State, now: number, spreadMs: number): void {
+  becomeFollower(state, currentTerm(state), undefined, now);
+  state.electionDeadline = now + state.options.random() * spreadMs;
+}

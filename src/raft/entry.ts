@@ -1,0 +1,196 @@
+import { invariant } from "./errors.ts";
+
+/**
+ * Log entries travel, rest in memory and lie on disk in the same bytes: a *batch* is a run of consecutive entries of
+ * one term, appended by one leader in one step. Entries are not made into objects until they are applied.
+ *
+ *     header  0 u32 checksum      of the rest; written and checked by a store, 0 elsewhere
+ *             4 u32 byteLength    of the whole batch
+ *             8 u8  format        1
+ *            12 u32 count         of entries, at least 1
+ *            16 f64 firstIndex
+ *            24 f64 term
+ *            32 f64 time          the leader's wall clock in ms when it appended them, never less than the entry before
+ *            40 f64 position      bytes of log before this batch, as this peer keeps them
+ *     entry   0 u32 length        of the data
+ *             4 u8  kind          see EntryKind
+ *             8     data
+ *
+ * All numbers are little-endian.
+ */
+export interface Batch {
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  readonly term: number;
+  readonly time: number;
+  /** The encoded form, header and all. Owned by the log: whoever is given a batch must not write to it. */
+  readonly bytes: Uint8Array;
+}
+
+/** What an entry's data is, and so who interprets it. */
+export const EntryKind = {
+  /** No data: a leader's first entry in its term (dissertation 6.4). */
+  noop: 0,
+  /** A command for the state machine, opaque here. */
+  command: 1,
+  /** A {@link Configuration}: the first entry of every log. */
+  configuration: 2,
+  /** A command in a client session: data begins with the session and the sequence number, both f64. */
+  sessionCommand: 3,
+} as const;
+export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
+
+/** The voters of a cluster. Quorums are computed from it. */
+export interface Configuration {
+  readonly voters: readonly string[];
+}
+
+export const BATCH_HEADER_BYTES = 48;
+export const ENTRY_HEADER_BYTES = 8;
+const FORMAT = 1;
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * Packs entries into a batch that no leader has stamped yet: room for the header is left, and `stampBatch` fills it.
+ * @param data one byte string an entry.
+ */
+export function packEntries(kind: EntryKind, data: readonly Uint8Array[]): Uint8Array {
+  let byteLength = BATCH_HEADER_BYTES;
+  for (const item of data) byteLength += ENTRY_HEADER_BYTES + item.byteLength;
+  const bytes = new Uint8Array(byteLength);
+  const header = view(bytes);
+  let offset = BATCH_HEADER_BYTES;
+  for (const item of data) {
+    header.setUint32(offset, item.byteLength, true);
+    header.setUint8(offset + 4, kind);
+    bytes.set(item, offset + ENTRY_HEADER_BYTES);
+    offset += ENTRY_HEADER_BYTES + item.byteLength;
+  }
+  header.setUint32(4, byteLength, true);
+  header.setUint8(8, FORMAT);
+  header.setUint32(12, data.length, true);
+  return bytes;
+}
+
+/** Writes where a packed batch stands in the log into its header, in place, and returns it as a {@link Batch}. */
+export function stampBatch(bytes: Uint8Array, at: { firstIndex: number; term: number; time: number }): Batch {
+  const header = view(bytes);
+  header.setFloat64(16, at.firstIndex, true);
+  header.setFloat64(24, at.term, true);
+  header.setFloat64(32, at.time, true);
+  return parseBatch(bytes);
+}
+
+/** Says in the header how many bytes of log stand before the batch; the log does so when it takes a batch in. */
+export function stampPosition(batch: Batch, position: number): void {
+  view(batch.bytes).setFloat64(40, position, true);
+}
+
+/** The position that `stampPosition` wrote. */
+export function batchPosition(batch: Batch): number {
+  return view(batch.bytes).getFloat64(40, true);
+}
+
+/**
+ * Reads a batch that begins at `offset`; its bytes are a view, not a copy.
+ * @throws InvariantError when the header makes no sense.
+ */
+export function parseBatch(source: Uint8Array, offset = 0): Batch {
+  const header = view(source);
+  const room = source.byteLength - offset;
+  invariant(room >= BATCH_HEADER_BYTES, () => `a batch of entries needs ${BATCH_HEADER_BYTES} bytes, got ${room}`);
+  const byteLength = header.getUint32(offset + 4, true);
+  const format = header.getUint8(offset + 8);
+  const count = header.getUint32(offset + 12, true);
+  invariant(format === FORMAT, () => `entries of format ${format}, expected ${FORMAT}`);
+  invariant(
+    count >= 1 && byteLength >= BATCH_HEADER_BYTES + count * ENTRY_HEADER_BYTES && byteLength <= room,
+    () => `a batch of ${count} entries in ${byteLength} bytes, of which ${room} are there`,
+  );
+  const firstIndex = header.getFloat64(offset + 16, true);
+  return {
+    firstIndex,
+    lastIndex: firstIndex + count - 1,
+    term: header.getFloat64(offset + 24, true),
+    time: header.getFloat64(offset + 32, true),
+    bytes: source.subarray(offset, offset + byteLength),
+  };
+}
+
+/** Parses batches that lie one behind the other until the end of `source`. */
+export function parseBatches(source: Uint8Array, offset = 0): Batch[] {
+  const batches: Batch[] = [];
+  while (offset < source.byteLength) {
+    const batch = parseBatch(source, offset);
+    batches.push(batch);
+    offset += batch.bytes.byteLength;
+  }
+  return batches;
+}
+
+/** Calls `visit` for each entry of the batch from index `from` on; `data` is a view that must not be kept. */
+export function forEachEntry(
+  batch: Batch,
+  from: number,
+  visit: (index: number, kind: EntryKind, data: Uint8Array) => void,
+): void {
+  const { bytes } = batch;
+  const header = view(bytes);
+  let offset = BATCH_HEADER_BYTES;
+  for (let index = batch.firstIndex; index <= batch.lastIndex; index++) {
+    const start = offset + ENTRY_HEADER_BYTES;
+    const end = start + header.getUint32(offset, true);
+    invariant(end <= bytes.byteLength, () => `entry ${index} ends beyond its batch`);
+    if (index >= from) visit(index, header.getUint8(offset + 4) as EntryKind, bytes.subarray(start, end));
+    offset = end;
+  }
+}
+
+/**
+ * The entries `from..to` of a batch, as a batch; fewer at the end when they would take more than `maxBytes`, but
+ * always at least one. The batch itself when that is all of it, else a copy.
+ */
+export function sliceBatch(batch: Batch, from: number, to: number, maxBytes = Number.POSITIVE_INFINITY): Batch {
+  if (from <= batch.firstIndex && to >= batch.lastIndex && batch.bytes.byteLength <= maxBytes) return batch;
+  invariant(
+    from <= batch.lastIndex && to >= batch.firstIndex && from <= to,
+    () => `entries ${from}..${to} of a batch that holds ${batch.firstIndex}..${batch.lastIndex}`,
+  );
+  const header = view(batch.bytes);
+  let offset = BATCH_HEADER_BYTES;
+  let index = batch.firstIndex;
+  const step = () => ENTRY_HEADER_BYTES + header.getUint32(offset, true);
+  for (; index < from; index++) offset += step();
+  const first = index;
+  const start = offset;
+  do {
+    offset += step();
+    index++;
+  } while (index <= Math.min(to, batch.lastIndex) && BATCH_HEADER_BYTES + (offset - start) + step() <= maxBytes);
+  const bytes = new Uint8Array(BATCH_HEADER_BYTES + (offset - start));
+  bytes.set(batch.bytes.subarray(0, BATCH_HEADER_BYTES));
+  bytes.set(batch.bytes.subarray(start, offset), BATCH_HEADER_BYTES);
+  const copy = view(bytes);
+  copy.setUint32(0, 0, true);
+  copy.setUint32(4, bytes.byteLength, true);
+  copy.setUint32(12, index - first, true);
+  copy.setFloat64(16, first, true);
+  return parseBatch(bytes);
+}
+
+/**
+ * The first entry of every log: the configuration, at index 1 in term 0. It is the same bytes in every store from its
+ * birth, so it is committed by definition and no leader has to replicate it.
+ */
+export function bootstrapBatch(configuration: Configuration): Batch {
+  const data = new TextEncoder().encode(JSON.stringify({ voters: configuration.voters }));
+  return stampBatch(packEntries(EntryKind.configuration, [data]), { firstIndex: 1, term: 0, time: 0 });
+}
+
+/** The configuration in the data of an entry of that kind. */
+export function parseConfiguration(data: Uint8Array): Configuration {
+  return JSON.parse(new TextDecoder().decode(data)) as Configuration;
+}

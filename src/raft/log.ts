@@ -1,0 +1,237 @@
+import type { Save } from "./effects.ts";
+import { type Batch, batchPosition, sliceBatch, stampPosition } from "./entry.ts";
+import { invariant } from "./errors.ts";
+
+/** Entries of one term that stand together: from `firstIndex` to just before the next run, or to the end. */
+export interface TermRun {
+  readonly firstIndex: number;
+  readonly term: number;
+}
+
+/** Where the log reads what it no longer keeps in memory; see `Store.read`. */
+export type LogReader = (from: number, maxBytes: number) => Batch[];
+
+/** The log as it was found in the store. */
+export interface StoredLog {
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  readonly lastTime: number;
+  readonly terms: readonly TermRun[];
+  readonly firstPosition: number;
+  readonly endPosition: number;
+}
+
+/**
+ * A peer's log (§5.3). The terms of all entries are in memory, as runs; of the entries themselves only the end, the
+ * rest is in the store. What was appended or dropped and is not yet saved is remembered for the next save.
+ */
+export class Log {
+  #firstIndex: number;
+  #lastIndex: number;
+  #endPosition: number;
+  #firstPosition: number;
+  #lastTime: number;
+  /** Never empty; the first begins at `#firstIndex`. */
+  readonly #terms: TermRun[];
+  /** The end of the log in memory, consecutive up to `#lastIndex`; its front is evicted as it grows. */
+  #cached: Batch[] = [];
+  #cachedBytes = 0;
+  /** Of `#cached`, the last ones that no save has carried yet. */
+  #unsaved: Batch[] = [];
+  #truncatedFrom: number | undefined;
+  readonly #read: LogReader;
+  readonly #cacheBytes: number;
+
+  constructor(stored: StoredLog, read: LogReader, cacheBytes: number) {
+    invariant(stored.terms[0]?.firstIndex === stored.firstIndex, () => "the first run of terms must begin the log");
+    this.#firstIndex = stored.firstIndex;
+    this.#lastIndex = stored.lastIndex;
+    this.#lastTime = stored.lastTime;
+    this.#firstPosition = stored.firstPosition;
+    this.#endPosition = stored.endPosition;
+    this.#terms = [...stored.terms];
+    this.#read = read;
+    this.#cacheBytes = cacheBytes;
+  }
+
+  /** The first entry that is still there. */
+  get firstIndex(): number {
+    return this.#firstIndex;
+  }
+
+  get lastIndex(): number {
+    return this.#lastIndex;
+  }
+
+  get lastTerm(): number {
+    return this.#terms.at(-1)?.term ?? 0;
+  }
+
+  /** The time stamp of the last entry. */
+  get lastTime(): number {
+    return this.#lastTime;
+  }
+
+  /** Size of the live log in bytes, encoded. */
+  get bytes(): number {
+    return this.#endPosition - this.#firstPosition;
+  }
+
+  /** The term of the entry at `index`; 0 for index 0, which stands before every log; undefined where there is none. */
+  termAt(index: number): number | undefined {
+    if (index === 0) return 0;
+    if (index < this.#firstIndex || index > this.#lastIndex) return undefined;
+    return this.#terms[this.#runAt(index)]?.term;
+  }
+
+  /** The first index of the run of equal terms that `index` is in. */
+  firstIndexOfTermAt(index: number): number {
+    return this.#terms[this.#runAt(index)]?.firstIndex ?? this.#firstIndex;
+  }
+
+  /** The last entry of `term`, if there is one. */
+  lastIndexOfTerm(term: number): number | undefined {
+    const run = this.#terms.findLastIndex((candidate) => candidate.term === term);
+    return run < 0 ? undefined : (this.#terms[run + 1]?.firstIndex ?? this.#lastIndex + 1) - 1;
+  }
+
+  /** §5.4.1: whether a log that ends so is at least as up to date as this one: by last term, then by length. */
+  isUpToDate(lastLogIndex: number, lastLogTerm: number): boolean {
+    return lastLogTerm > this.lastTerm || (lastLogTerm === this.lastTerm && lastLogIndex >= this.#lastIndex);
+  }
+
+  /** Appends a stamped batch that begins where the log ends. */
+  append(batch: Batch): void {
+    invariant(
+      batch.firstIndex === this.#lastIndex + 1 && batch.term >= this.lastTerm,
+      () =>
+        `a batch from ${batch.firstIndex} in term ${batch.term} behind entry ${this.#lastIndex} of term ${this.lastTerm}`,
+    );
+    stampPosition(batch, this.#endPosition);
+    if (batch.term !== this.lastTerm) this.#terms.push({ firstIndex: batch.firstIndex, term: batch.term });
+    this.#cached.push(batch);
+    this.#unsaved.push(batch);
+    this.#cachedBytes += batch.bytes.byteLength;
+    this.#endPosition += batch.bytes.byteLength;
+    this.#lastIndex = batch.lastIndex;
+    this.#lastTime = batch.time;
+  }
+
+  /**
+   * Where `batch` and this log part: the first index at which they hold entries of different terms, or at which this
+   * log has none; undefined if it has all of them (§5.3, Log Matching).
+   */
+  findConflict(batch: Batch): number | undefined {
+    let index = Math.max(batch.firstIndex, this.#firstIndex);
+    while (index <= Math.min(batch.lastIndex, this.#lastIndex)) {
+      const run = this.#runAt(index);
+      if (this.#terms[run]?.term !== batch.term) return index;
+      index = this.#terms[run + 1]?.firstIndex ?? this.#lastIndex + 1;
+    }
+    return index > batch.lastIndex ? undefined : index;
+  }
+
+  /** Drops the entries from `index` on. */
+  truncateFrom(index: number): void {
+    invariant(
+      index > this.#firstIndex && index <= this.#lastIndex,
+      () => `cannot cut at ${index} a log of ${this.#firstIndex}..${this.#lastIndex}`,
+    );
+    const firstUnsaved = this.#unsaved[0]?.firstIndex ?? this.#lastIndex + 1;
+    if (index < firstUnsaved) this.#truncatedFrom = Math.min(this.#truncatedFrom ?? index, index);
+    const kept = this.#endingAt(index - 1);
+    this.#unsaved = cut(this.#unsaved, index, kept);
+    this.#cached = cut(this.#cached, index, kept);
+    this.#cachedBytes = this.#cached.reduce((sum, batch) => sum + batch.bytes.byteLength, 0);
+    while ((this.#terms.at(-1)?.firstIndex ?? 0) >= index) this.#terms.pop();
+    this.#lastIndex = index - 1;
+    this.#lastTime = kept.time;
+    this.#endPosition = batchPosition(kept) + kept.bytes.byteLength;
+  }
+
+  /** The entries `from..to`, fewer at the end when they take more than `maxBytes`, but at least one. */
+  read(from: number, to: number, maxBytes = Number.POSITIVE_INFINITY): Batch[] {
+    invariant(
+      from >= this.#firstIndex && to <= this.#lastIndex && from <= to,
+      () => `cannot read ${from}..${to} of a log of ${this.#firstIndex}..${this.#lastIndex}`,
+    );
+    const cachedFrom = this.#cached[0]?.firstIndex ?? this.#lastIndex + 1;
+    const evicted = from < cachedFrom;
+    const source = evicted ? this.#read(from, Math.min(maxBytes, this.#cacheBytes)) : this.#cached;
+    // Beyond, the store may still hold what was cut here since the last save.
+    const end = evicted ? Math.min(to, cachedFrom - 1) : to;
+    const batches: Batch[] = [];
+    let bytes = 0;
+    for (let at = findBatch(source, from); at < source.length; at++) {
+      const batch = source[at];
+      if (batch === undefined || batch.firstIndex > end) break;
+      const room = maxBytes - bytes;
+      if (batches.length > 0 && batch.bytes.byteLength > room) break;
+      const part = sliceBatch(batch, Math.max(from, batch.firstIndex), Math.min(end, batch.lastIndex), room);
+      batches.push(part);
+      bytes += part.bytes.byteLength;
+      if (part.lastIndex < batch.lastIndex) break;
+    }
+    return batches;
+  }
+
+  /** What the next save has to carry of the log; from now on it counts as saved. */
+  takeUnsaved(): Pick<Save, "truncateFrom" | "batches"> {
+    const taken = { truncateFrom: this.#truncatedFrom, batches: this.#unsaved };
+    this.#truncatedFrom = undefined;
+    this.#unsaved = [];
+    return taken;
+  }
+
+  /** Lets go of the oldest saved batches in memory while they take more than the cache may. */
+  evict(): void {
+    const firstUnsaved = this.#unsaved[0]?.firstIndex ?? this.#lastIndex + 1;
+    let count = 0;
+    for (const batch of this.#cached) {
+      if (this.#cachedBytes <= this.#cacheBytes || batch.firstIndex >= firstUnsaved) break;
+      this.#cachedBytes -= batch.bytes.byteLength;
+      count++;
+    }
+    if (count > 0) this.#cached.splice(0, count);
+  }
+
+  /** What stays of the batch that holds `index`, the new end of the log; it may have been evicted. */
+  #endingAt(index: number): Batch {
+    const source = index >= (this.#cached[0]?.firstIndex ?? this.#lastIndex + 1) ? this.#cached : this.#read(index, 1);
+    const batch = source[findBatch(source, index)];
+    invariant(batch !== undefined, () => `entry ${index} cannot be read`);
+    return sliceBatch(batch, batch.firstIndex, index);
+  }
+
+  /** The position in `#terms` of the run that `index` is in; nearly always the last one. */
+  #runAt(index: number): number {
+    let low = 0;
+    let high = this.#terms.length - 1;
+    if ((this.#terms[high]?.firstIndex ?? 0) <= index) return high;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#terms[middle]?.firstIndex ?? 0) <= index) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
+/** The position of the batch that holds `index` among consecutive ones. */
+function findBatch(batches: readonly Batch[], index: number): number {
+  let low = 0;
+  let high = batches.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((batches[middle]?.lastIndex ?? 0) < index) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Consecutive batches without the entries from `index` on; `kept` is what stays of the one that was cut in two. */
+function cut(batches: readonly Batch[], index: number, kept: Batch): Batch[] {
+  return batches
+    .filter((batch) => batch.firstIndex < index)
+    .map((batch) => (batch.firstIndex === kept.firstIndex ? kept : batch));
+}

@@ -1,0 +1,69 @@
+import type { Batch } from "./entry.ts";
+
+/** The name of a peer, unique in its cluster. */
+export type PeerId = string;
+
+/** "Would you vote for me in this term?" Changes nothing at the one who answers (dissertation 9.6). */
+export interface PreVote {
+  readonly type: "PreVote";
+  /** The term the sender would campaign in: one more than its own. */
+  readonly term: number;
+  readonly lastLogIndex: number;
+  readonly lastLogTerm: number;
+}
+
+export interface PreVoteReply {
+  readonly type: "PreVoteReply";
+  /** The answerer's current term, so that one who is behind catches up. */
+  readonly term: number;
+  /** The term that was asked about. */
+  readonly proposedTerm: number;
+  readonly voteGranted: boolean;
+}
+
+/** Figure 2. */
+export interface RequestVote {
+  readonly type: "RequestVote";
+  readonly term: number;
+  readonly lastLogIndex: number;
+  readonly lastLogTerm: number;
+}
+
+export interface RequestVoteReply {
+  readonly type: "RequestVoteReply";
+  readonly term: number;
+  readonly voteGranted: boolean;
+}
+
+/** Figure 2. A heartbeat is one without entries, and is checked and answered like any other. */
+export interface AppendEntries {
+  readonly type: "AppendEntries";
+  readonly term: number;
+  readonly prevLogIndex: number;
+  readonly prevLogTerm: number;
+  readonly leaderCommit: number;
+  /** Counts the leader's rounds of contact; the reply repeats it, and so proves that it came after (§8, reads). */
+  readonly round: number;
+  /** Consecutive, the first begins at prevLogIndex + 1. */
+  readonly batches: readonly Batch[];
+}
+
+export interface AppendEntriesReply {
+  readonly type: "AppendEntriesReply";
+  readonly term: number;
+  readonly round: number;
+  readonly success: boolean;
+  /** Of the request. */
+  readonly prevLogIndex: number;
+  /** With success: the last index that the request has shown to match; all of it is on the answerer's disk. */
+  readonly matchIndex: number;
+  /** Without: where the answerer's log ends, plus one, or where its run of `conflictTerm` begins (end of §5.3). */
+  readonly conflictIndex: number;
+  /** Without: the term of the answerer's entry at prevLogIndex, or -1 if it has none. */
+  readonly conflictTerm: number;
+}
+
+/** All that peers say to each other. */
+export type Message = PreVote | PreVoteReply | RequestVote | RequestVoteReply | AppendEntries | AppendEntriesReply;
+
+export type MessageType = Message["type"];

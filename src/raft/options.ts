@@ -1,0 +1,29 @@
+import type { PeerId } from "./message.ts";
+import type { Random } from "./random.ts";
+
+/** Times are in milliseconds of the clock whose readings are handed in as `now`. */
+export interface RaftOptions {
+  readonly id: PeerId;
+  /** How often a leader with nothing to say is heard. Several fit into the shortest election timeout. */
+  readonly heartbeatMs: number;
+  /** Bounds of the random election timeout (§5.2). The shorter is also how long a peer stands by a leader it hears. */
+  readonly electionMs: readonly [number, number];
+  /** The most entry bytes in one AppendEntries; one larger entry goes alone. Bounds what a lost message costs. */
+  readonly maxMessageBytes: number;
+  /** How many unacknowledged AppendEntries a follower may have, and how many bytes. Bounds the queues between. */
+  readonly maxInflightMessages: number;
+  readonly maxInflightBytes: number;
+  /** How long news of a commit may wait for a message to ride on before it is sent by itself. */
+  readonly commitNewsMs: number;
+  /** How much of the log's end is kept in memory; what is older is read from the store when somebody needs it. */
+  readonly cacheBytes: number;
+  readonly random: Random;
+}
+
+/** Sizes that suit threads of one machine; a deployment has no reason to change them. */
+export const DEFAULT_LIMITS = {
+  maxMessageBytes: 1 << 20,
+  maxInflightMessages: 64,
+  maxInflightBytes: 8 << 20,
+  cacheBytes: 16 << 20,
+} as const;

@@ -1,0 +1,84 @@
+import type { PeerId } from "./message.ts";
+
+interface Inflight {
+  readonly lastIndex: number;
+  readonly bytes: number;
+}
+
+/**
+ * What a leader knows of one follower (Figure 2, volatile state on leaders).
+ *
+ * While *probing* the leader does not know where the logs agree: one AppendEntries at a time. When one has matched it
+ * *replicates*: messages follow each other without waiting, up to the window, and `nextIndex` runs ahead of what is
+ * acknowledged. Loss shows as a rejection, of a heartbeat at the latest, and leads back to probing.
+ *
+ * Invariant: matchIndex < nextIndex. `nextIndex` is a guess, `matchIndex` a fact, and never falls.
+ */
+export class Progress {
+  readonly id: PeerId;
+  nextIndex: number;
+  matchIndex = 0;
+  state: "probe" | "replicate" = "probe";
+  /** While probing: one is under way, and the next waits for its reply or for the next heartbeat. */
+  probing = false;
+  /** Of the process this progress is about; a new one has lost all that was under way. */
+  incarnation = 0;
+  /** When a reply last came in. */
+  lastContact: number;
+  /** The latest round that was acknowledged. */
+  ackedRound = 0;
+  /** The highest leaderCommit that went out. */
+  sentCommit = 0;
+  #inflight: Inflight[] = [];
+  #inflightBytes = 0;
+
+  constructor(id: PeerId, nextIndex: number, now: number) {
+    this.id = id;
+    this.nextIndex = nextIndex;
+    this.lastContact = now;
+  }
+
+  /** Whether another message with entries may go out. */
+  hasRoom(maxMessages: number, maxBytes: number): boolean {
+    if (this.state === "probe") return !this.probing;
+    return this.#inflight.length < maxMessages && this.#inflightBytes < maxBytes;
+  }
+
+  /** Entries up to `lastIndex` went out. */
+  sent(lastIndex: number, bytes: number): void {
+    if (this.state === "probe") {
+      this.probing = true;
+      return;
+    }
+    this.nextIndex = lastIndex + 1;
+    this.#inflight.push({ lastIndex, bytes });
+    this.#inflightBytes += bytes;
+  }
+
+  /** The follower holds all up to `matchIndex` on its disk. Old news changes nothing. */
+  matched(matchIndex: number): void {
+    if (matchIndex < this.matchIndex) return;
+    this.matchIndex = matchIndex;
+    this.nextIndex = Math.max(this.nextIndex, matchIndex + 1);
+    if (this.state === "probe") {
+      this.state = "replicate";
+      this.nextIndex = matchIndex + 1;
+    }
+    let freed = 0;
+    for (const message of this.#inflight) {
+      if (message.lastIndex > matchIndex) break;
+      this.#inflightBytes -= message.bytes;
+      freed++;
+    }
+    if (freed > 0) this.#inflight.splice(0, freed);
+  }
+
+  /** Where the logs agree is not known any more; starts again at `nextIndex`, but never below what is known. */
+  probe(nextIndex: number): void {
+    this.state = "probe";
+    this.probing = false;
+    this.nextIndex = Math.max(nextIndex, this.matchIndex + 1);
+    this.#inflight = [];
+    this.#inflightBytes = 0;
+  }
+}

@@ -1,0 +1,307 @@
+import type { Effects, HardState } from "./effects.ts";
+import {
+  ask,
+  campaign,
+  countVote,
+  disregards,
+  leaderDied,
+  onPreVote,
+  onPreVoteReply,
+  onRequestVote,
+  onRequestVoteReply,
+} from "./election.ts";
+import { type Configuration, stampBatch } from "./entry.ts";
+import { invariant } from "./errors.ts";
+import { Log, type LogReader, type StoredLog } from "./log.ts";
+import type { Message, PeerId } from "./message.ts";
+import type { RaftOptions } from "./options.ts";
+import { addRead, confirmReads } from "./reads.ts";
+import {
+  advanceCommit,
+  broadcast,
+  heartbeat,
+  onAppendEntries,
+  onAppendEntriesReply,
+  replicate,
+  sendCommitNews,
+  unreachable,
+} from "./replication.ts";
+import { becomeFollower } from "./role.ts";
+import { currentTerm, type Role, resetElectionTimer, type State } from "./state.ts";
+
+/** What a peer starts from; a store's `state` has all of it. */
+export interface Stored extends StoredLog {
+  readonly hardState: HardState;
+  readonly configuration: Configuration;
+  /** Whether the store was in use before: then the peer grants no vote for the shortest election timeout. */
+  readonly used: boolean;
+}
+
+/** Where proposed entries went. */
+export interface Appended {
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  readonly term: number;
+}
+
+/** How long after the news of the leader's death peers campaign, at random, in milliseconds. */
+const LEADER_DIED_SPREAD_MS = 10;
+
+/**
+ * One peer's part in the algorithm. It has no clock, thread, disk or source of randomness of its own: messages and
+ * times go in, effects come out, and the same inputs give the same effects.
+ *
+ * Inputs change the state in memory and gather effects. The one who drives it hands in all that is waiting, then takes
+ * the effects until there are none (see {@link Effects} for the order). `now` is in milliseconds of any clock that does
+ * not go back.
+ */
+export class Raft {
+  readonly #state: State;
+  /** The save that was handed out and is not reported yet. */
+  #saving: { hardState: HardState | undefined; lastIndex: number } | undefined;
+
+  /** @throws InvariantError when what was stored does not fit together. */
+  constructor(options: RaftOptions, stored: Stored, read: LogReader, now: number) {
+    invariant(
+      stored.configuration.voters.includes(options.id),
+      () => `${options.id} is not among the voters ${stored.configuration.voters.join(", ")}`,
+    );
+    this.#state = {
+      options,
+      configuration: stored.configuration,
+      log: new Log(stored, read, options.cacheBytes),
+      hardState: stored.hardState,
+      hardStateChanged: false,
+      role: "follower",
+      leader: undefined,
+      leaderIncarnation: 0,
+      // The first entry is the configuration, the same everywhere from the beginning, and so committed.
+      commitIndex: stored.firstIndex,
+      durableIndex: stored.lastIndex,
+      electionDeadline: now,
+      lastLeaderContact: Number.NEGATIVE_INFINITY,
+      noVoteBefore: stored.used ? now + options.electionMs[0] : Number.NEGATIVE_INFINITY,
+      granted: new Set(),
+      askAgainAt: 0,
+      progress: new Map(),
+      heartbeatAt: 0,
+      commitNewsAt: Number.POSITIVE_INFINITY,
+      round: 0,
+      roundWanted: false,
+      waitingReads: [],
+      incarnations: new Map(),
+      before: [],
+      after: [],
+      reads: [],
+      refusedReads: [],
+    };
+    // Who has nobody to wait for need not wait.
+    if (stored.configuration.voters.length > 1) resetElectionTimer(this.#state, now);
+  }
+
+  get role(): Role {
+    return this.#state.role;
+  }
+
+  get currentTerm(): number {
+    return currentTerm(this.#state);
+  }
+
+  get votedFor(): PeerId | undefined {
+    return this.#state.hardState.votedFor;
+  }
+
+  /** The leader of the current term as far as this peer knows. */
+  get leader(): PeerId | undefined {
+    return this.#state.leader;
+  }
+
+  get commitIndex(): number {
+    return this.#state.commitIndex;
+  }
+
+  get log(): Pick<Log, "firstIndex" | "lastIndex" | "lastTerm" | "bytes" | "termAt" | "read"> {
+    return this.#state.log;
+  }
+
+  /** When `advance` has something to do. */
+  get wakeAt(): number {
+    const state = this.#state;
+    if (state.role === "leader") return Math.min(state.heartbeatAt, state.commitNewsAt);
+    if (state.role === "follower") return state.electionDeadline;
+    return Math.min(state.electionDeadline, state.askAgainAt);
+  }
+
+  /**
+   * A message from another peer.
+   * @param incarnation of the process that sent it; messages of one that is known to be followed by another are old.
+   */
+  step(from: PeerId, incarnation: number, message: Message, now: number): void {
+    this.#expectSaved();
+    const state = this.#state;
+    if (from === state.options.id || !state.configuration.voters.includes(from)) return;
+    if (!this.#isCurrent(from, incarnation)) return;
+
+    // Figure 2, rules for all servers: a later term is taken over before anything else is looked at.
+    if (message.term > currentTerm(state) && tellsOfItsTerm(message)) {
+      if (message.type === "RequestVote" && disregards(state, message, now)) return;
+      becomeFollower(state, message.term, undefined, now);
+    }
+    const stale = message.term < currentTerm(state);
+    switch (message.type) {
+      case "PreVote":
+        onPreVote(state, from, message, now);
+        break;
+      case "PreVoteReply":
+        onPreVoteReply(state, from, message, now);
+        break;
+      case "RequestVote":
+        if (stale) this.#answer(from, { type: "RequestVoteReply", term: currentTerm(state), voteGranted: false });
+        else onRequestVote(state, from, message, now);
+        break;
+      case "RequestVoteReply":
+        if (!stale) onRequestVoteReply(state, from, message, now);
+        break;
+      case "AppendEntries":
+        if (stale) {
+          const { round, prevLogIndex } = message;
+          const refusal = { success: false, matchIndex: 0, conflictIndex: prevLogIndex, conflictTerm: -1 };
+          this.#answer(from, { type: "AppendEntriesReply", term: currentTerm(state), round, prevLogIndex, ...refusal });
+        } else onAppendEntries(state, from, message, now);
+        break;
+      case "AppendEntriesReply":
+        if (!stale) onAppendEntriesReply(state, from, message, now);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /**
+   * Appends a packed batch to the log, if this peer leads. It is stamped in place and owned by the log from then on.
+   * @param time the wall clock in milliseconds; the entries never get an earlier one than those before them.
+   * @returns undefined when this peer does not lead; then nothing was done.
+   */
+  propose(packed: Uint8Array, time: number): Appended | undefined {
+    this.#expectSaved();
+    const state = this.#state;
+    if (state.role !== "leader") return undefined;
+    const batch = stampBatch(packed, {
+      firstIndex: state.log.lastIndex + 1,
+      term: currentTerm(state),
+      time: Math.max(time, state.log.lastTime),
+    });
+    state.log.append(batch);
+    return { firstIndex: batch.firstIndex, lastIndex: batch.lastIndex, term: batch.term };
+  }
+
+  /**
+   * Asks for a linearizable read; `id` comes back in the effects, released or refused.
+   * @returns false when this peer does not lead; then nothing was done.
+   */
+  read(id: number): boolean {
+    this.#expectSaved();
+    if (this.#state.role !== "leader") return false;
+    addRead(this.#state, id);
+    return true;
+  }
+
+  /** Time has passed; hand in what is waiting in the inbox first. */
+  advance(now: number): void {
+    this.#expectSaved();
+    const state = this.#state;
+    if (state.role === "leader") {
+      if (now >= state.heartbeatAt) heartbeat(state, now);
+      if (state.role === "leader" && now >= state.commitNewsAt) sendCommitNews(state);
+      return;
+    }
+    if (now >= state.electionDeadline) campaign(state, now);
+    else if (state.role !== "follower" && now >= state.askAgainAt) ask(state, now);
+  }
+
+  /**
+   * News that a process of a peer has ended. Nothing relies on it; it saves waiting for timers.
+   * @param incarnation of the process that ended.
+   */
+  peerDied(peer: PeerId, incarnation: number, now: number): void {
+    this.#expectSaved();
+    const state = this.#state;
+    if (state.leader === peer && state.leaderIncarnation === incarnation) leaderDied(state, now, LEADER_DIED_SPREAD_MS);
+    unreachable(state, peer);
+  }
+
+  /** News that messages to a peer were lost. */
+  unreachable(peer: PeerId): void {
+    this.#expectSaved();
+    unreachable(this.#state, peer);
+  }
+
+  /** All that has gathered since the last call, or undefined. A save among it must be reported before any other call. */
+  effects(now: number): Effects | undefined {
+    this.#expectSaved();
+    const state = this.#state;
+    if (state.role === "leader") {
+      if (state.roundWanted) {
+        broadcast(state, now);
+        confirmReads(state);
+      }
+      replicate(state);
+    }
+    state.roundWanted = false;
+    const { truncateFrom, batches } = state.log.takeUnsaved();
+    const hardState = state.hardStateChanged ? state.hardState : undefined;
+    const mustSave = hardState !== undefined || truncateFrom !== undefined || batches.length > 0;
+    const { before, after, reads, refusedReads } = state;
+    if (!mustSave && before.length + after.length + reads.length + refusedReads.length === 0) return undefined;
+
+    state.before = [];
+    state.after = [];
+    state.reads = [];
+    state.refusedReads = [];
+    state.hardStateChanged = false;
+    if (mustSave) this.#saving = { hardState, lastIndex: state.log.lastIndex };
+    const save = mustSave ? { hardState, truncateFrom, batches } : undefined;
+    return { before, save, after, reads, refusedReads };
+  }
+
+  /** The save of the last effects is durable. Only now do this peer's own vote and its own copy of entries count. */
+  saved(now: number): void {
+    const state = this.#state;
+    const saving = this.#saving;
+    invariant(saving !== undefined, () => "no save is under way");
+    this.#saving = undefined;
+    state.durableIndex = saving.lastIndex;
+    state.log.evict();
+    if (state.role === "candidate" && saving.hardState?.votedFor === state.options.id) {
+      countVote(state, state.options.id, now);
+    }
+    if (state.role === "leader") advanceCommit(state, now);
+  }
+
+  #answer(to: PeerId, message: Message): void {
+    this.#state.after.push({ to, message });
+  }
+
+  /** Notes a new process of a peer: what was under way to the old one is lost. */
+  #isCurrent(from: PeerId, incarnation: number): boolean {
+    const state = this.#state;
+    const known = state.incarnations.get(from) ?? 0;
+    if (incarnation < known) return false;
+    if (incarnation > known) {
+      state.incarnations.set(from, incarnation);
+      const progress = state.progress.get(from);
+      if (progress !== undefined && progress.incarnation !== 0) progress.probe(progress.matchIndex + 1);
+      if (progress !== undefined) progress.incarnation = incarnation;
+    }
+    return true;
+  }
+
+  #expectSaved(): void {
+    invariant(this.#saving === undefined, () => "the last save was not reported");
+  }
+}
+
+/** A PreVote names a term nobody is in yet, and so may the one who grants it. */
+function tellsOfItsTerm(message: Message): boolean {
+  return message.type !== "PreVote" && !(message.type === "PreVoteReply" && message.voteGranted);
+}

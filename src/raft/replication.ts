@@ -1,0 +1,199 @@
+import { type Batch, sliceBatch } from "./entry.ts";
+import { invariant } from "./errors.ts";
+import type { AppendEntries, AppendEntriesReply, PeerId } from "./message.ts";
+import type { Progress } from "./progress.ts";
+import { majorityIndex } from "./quorum.ts";
+import { confirmReads } from "./reads.ts";
+import { becomeFollower } from "./role.ts";
+import { currentTerm, isMajority, resetElectionTimer, type State, sendAfterSave } from "./state.ts";
+
+// ---- the leader's side
+
+/** Whether a majority, this peer included, was heard within the last `withinMs`. */
+export function hasQuorumContact(state: State, now: number, withinMs: number): boolean {
+  let count = 1;
+  for (const progress of state.progress.values()) if (now - progress.lastContact <= withinMs) count++;
+  return isMajority(state, count);
+}
+
+/** A new round: every follower gets an AppendEntries, with entries if it may have some, else a heartbeat. */
+export function broadcast(state: State, now: number): void {
+  state.round++;
+  state.heartbeatAt = now + state.options.heartbeatMs;
+  for (const progress of state.progress.values()) {
+    // A probe that was not answered by now is repeated; without entries to one who has been silent for long.
+    const silent = now - progress.lastContact > state.options.electionMs[1];
+    if (silent) progress.probe(progress.matchIndex + 1);
+    progress.probing = silent;
+    if (silent || !sendEntries(state, progress)) sendAppend(state, progress, []);
+  }
+}
+
+/** The leader's timer. One who has lost touch with a majority steps down (dissertation 6.2). */
+export function heartbeat(state: State, now: number): void {
+  if (hasQuorumContact(state, now, state.options.electionMs[1])) broadcast(state, now);
+  else becomeFollower(state, currentTerm(state), undefined, now);
+}
+
+/** Sends to each follower what it lacks and its window lets through; called once a step, so entries gather. */
+export function replicate(state: State): void {
+  let behind = false;
+  for (const progress of state.progress.values()) {
+    sendEntries(state, progress);
+    behind ||= lacksCommitNews(state, progress);
+  }
+  if (!behind) state.commitNewsAt = Number.POSITIVE_INFINITY;
+}
+
+/** Tells followers of a commit that no other message has carried (see `commitNewsMs`). */
+export function sendCommitNews(state: State): void {
+  state.commitNewsAt = Number.POSITIVE_INFINITY;
+  for (const progress of state.progress.values()) {
+    if (lacksCommitNews(state, progress)) sendAppend(state, progress, []);
+  }
+}
+
+function lacksCommitNews(state: State, progress: Progress): boolean {
+  return progress.state === "replicate" && progress.sentCommit < state.commitIndex;
+}
+
+/** @returns whether anything went out. */
+function sendEntries(state: State, progress: Progress): boolean {
+  const { log, options } = state;
+  let any = false;
+  while (
+    progress.nextIndex <= log.lastIndex &&
+    progress.hasRoom(options.maxInflightMessages, options.maxInflightBytes)
+  ) {
+    const batches = log.read(progress.nextIndex, log.lastIndex, options.maxMessageBytes);
+    const last = batches.at(-1);
+    invariant(last !== undefined, () => `entry ${progress.nextIndex} cannot be read`);
+    sendAppend(state, progress, batches);
+    progress.sent(
+      last.lastIndex,
+      batches.reduce((sum, batch) => sum + batch.bytes.byteLength, 0),
+    );
+    any = true;
+  }
+  return any;
+}
+
+function sendAppend(state: State, progress: Progress, batches: readonly Batch[]): void {
+  const prevLogIndex = progress.nextIndex - 1;
+  const prevLogTerm = state.log.termAt(prevLogIndex);
+  invariant(
+    prevLogTerm !== undefined,
+    () => `the log has no entry ${prevLogIndex} to precede what ${progress.id} needs`,
+  );
+  progress.sentCommit = state.commitIndex;
+  const message: AppendEntries = {
+    type: "AppendEntries",
+    term: currentTerm(state),
+    prevLogIndex,
+    prevLogTerm,
+    leaderCommit: state.commitIndex,
+    round: state.round,
+    batches,
+  };
+  // The term and this peer's vote in it are durable since it was elected, so nothing has to wait for the next save.
+  state.before.push({ to: progress.id, message });
+}
+
+/** A reply of the current term; see Raft.step for the others. */
+export function onAppendEntriesReply(state: State, from: PeerId, message: AppendEntriesReply, now: number): void {
+  const progress = state.progress.get(from);
+  if (state.role !== "leader" || progress === undefined) return;
+  progress.lastContact = now;
+  progress.ackedRound = Math.max(progress.ackedRound, message.round);
+  confirmReads(state);
+  if (message.success) {
+    progress.matched(message.matchIndex);
+    advanceCommit(state, now);
+  } else if (isNews(progress, message)) {
+    progress.probe(backtrack(state, message));
+  }
+}
+
+/** Whether a rejection says something of what the leader believes now; late and repeated ones do not. */
+function isNews(progress: Progress, message: AppendEntriesReply): boolean {
+  if (message.prevLogIndex <= progress.matchIndex) return false;
+  if (progress.state === "probe") return message.prevLogIndex === progress.nextIndex - 1;
+  return message.prevLogIndex < progress.nextIndex;
+}
+
+/** End of §5.3: one round for each term in which the logs differ, not for each entry. */
+function backtrack(state: State, message: AppendEntriesReply): number {
+  const ours = message.conflictTerm < 0 ? undefined : state.log.lastIndexOfTerm(message.conflictTerm);
+  const next = ours === undefined ? message.conflictIndex : ours + 1;
+  return Math.max(1, Math.min(next, message.prevLogIndex));
+}
+
+/** Nothing can be delivered to this follower for now: what was under way is lost. */
+export function unreachable(state: State, peer: PeerId): void {
+  const progress = state.progress.get(peer);
+  if (progress?.state === "replicate") progress.probe(progress.matchIndex + 1);
+}
+
+/**
+ * What a majority has on disk is committed, if it is of the current term (§5.3, §5.4.2, Figure 8); all before it is
+ * committed with it. The leader's own copy counts when it is durable, like anybody's.
+ */
+export function advanceCommit(state: State, now: number): void {
+  const held = majorityIndex([state.durableIndex, ...[...state.progress.values()].map((p) => p.matchIndex)]);
+  if (held <= state.commitIndex || state.log.termAt(held) !== currentTerm(state)) return;
+  state.commitIndex = held;
+  state.commitNewsAt = Math.min(state.commitNewsAt, now + state.options.commitNewsMs);
+  confirmReads(state);
+}
+
+// ---- the follower's side
+
+/** AppendEntries of the current term, that is, of the one leader there is in it (§5.2, §5.3). */
+export function onAppendEntries(state: State, from: PeerId, message: AppendEntries, now: number): void {
+  invariant(state.role !== "leader", () => `${from} and this peer both lead in term ${message.term}`);
+  becomeFollower(state, message.term, from, now);
+  resetElectionTimer(state, now);
+  state.lastLeaderContact = now;
+
+  const { log } = state;
+  const { prevLogIndex } = message;
+  const reply = {
+    type: "AppendEntriesReply",
+    term: currentTerm(state),
+    round: message.round,
+    prevLogIndex,
+  } as const;
+  const ourTerm = log.termAt(prevLogIndex);
+  // What is before the log's beginning is committed, so it matches; what is beyond its end does not.
+  if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {
+    sendAfterSave(state, from, {
+      ...reply,
+      success: false,
+      matchIndex: 0,
+      conflictIndex: ourTerm === undefined ? log.lastIndex + 1 : log.firstIndexOfTermAt(prevLogIndex),
+      conflictTerm: ourTerm ?? -1,
+    });
+    return;
+  }
+  for (const batch of message.batches) takeIn(state, batch);
+  const matchIndex = message.batches.at(-1)?.lastIndex ?? prevLogIndex;
+  // §5.3: up to the last entry that this message has shown to match, however long the log is.
+  state.commitIndex = Math.max(state.commitIndex, Math.min(message.leaderCommit, matchIndex));
+  sendAfterSave(state, from, { ...reply, success: true, matchIndex, conflictIndex: 0, conflictTerm: -1 });
+}
+
+/** Figure 2, AppendEntries 3 and 4: only a real conflict cuts the log; what is there already stays as it is. */
+function takeIn(state: State, batch: Batch): void {
+  const { log } = state;
+  const conflict = log.findConflict(batch);
+  if (conflict === undefined) return;
+  if (conflict <= log.lastIndex) {
+    invariant(
+      conflict > state.commitIndex,
+      () => `entry ${conflict} is committed, and a leader of term ${currentTerm(state)} has another in its place`,
+    );
+    log.truncateFrom(conflict);
+    state.durableIndex = Math.min(state.durableIndex, log.lastIndex);
+  }
+  log.append(sliceBatch(batch, conflict, batch.lastIndex));
+}
