@@ -1,0 +1,85 @@
+import { crc32 } from "node:zlib";
+import { type Batch, parseBatch } from "../raft/entry.ts";
+import { InvariantError, type Outcome, RaftError } from "../raft/errors.ts";
+import type { Table } from "./records.ts";
+
+/*
+ * Every record carries a CRC-32 in its first four bytes, little-endian: a batch in the header that it has anyway,
+ * over all that follows; any other record in front of its JSON, over the name of the record and the JSON.
+ */
+const CHECKSUM_BYTES = 4;
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** What is thrown when stored bytes are not what was written. */
+export function corrupt(message: string, cause?: unknown): RaftError {
+  return new RaftError("ERR_STORAGE_CORRUPT", message, cause === undefined ? {} : { cause });
+}
+
+/**
+ * What a store throws when its disk threw `cause`; errors of our own stay what they are.
+ * @param what was not done.
+ * @param outcome of the commands that were to be written, if any.
+ */
+export function storageError(what: string, cause: unknown, outcome: Outcome = "not-applied"): unknown {
+  if (cause instanceof RaftError || cause instanceof InvariantError) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new RaftError("ERR_STORAGE_FAILED", `${what}: ${reason}`, { cause, outcome });
+}
+
+/** Fills in a batch's checksum, in place, and returns its bytes: the record to be stored. */
+export function sealBatch(batch: Batch): Uint8Array {
+  view(batch.bytes).setUint32(0, crc32(batch.bytes.subarray(CHECKSUM_BYTES)), true);
+  return batch.bytes;
+}
+
+/**
+ * The batch in a record of the log.
+ * @param index the record's key.
+ * @throws RaftError `ERR_STORAGE_CORRUPT` when the checksum is wrong or the batch belongs elsewhere.
+ */
+export function unsealBatch(index: number, record: Uint8Array): Batch {
+  if (!hasChecksum(record, crc32(record.subarray(CHECKSUM_BYTES)))) {
+    throw corrupt(`the log record of entry ${index} fails its checksum`);
+  }
+  let batch: Batch;
+  try {
+    batch = parseBatch(record);
+  } catch (error) {
+    throw corrupt(`the log record of entry ${index} cannot be read`, error);
+  }
+  if (batch.firstIndex !== index || batch.bytes.byteLength !== record.byteLength) {
+    throw corrupt(`the log record of entry ${index} holds ${batch.firstIndex}..${batch.lastIndex}`);
+  }
+  return batch;
+}
+
+/** A record of `meta` or `terms`: any value that JSON can carry. */
+export function encodeRecord(table: Table, key: string | number, value: unknown): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(value));
+  const record = new Uint8Array(CHECKSUM_BYTES + json.byteLength);
+  record.set(json, CHECKSUM_BYTES);
+  view(record).setUint32(0, checksumOf(table, key, record), true);
+  return record;
+}
+
+/**
+ * The value in a record of `meta` or `terms`.
+ * @throws RaftError `ERR_STORAGE_CORRUPT` when the checksum is wrong.
+ */
+export function decodeRecord(table: Table, key: string | number, record: Uint8Array): unknown {
+  if (!hasChecksum(record, checksumOf(table, key, record))) {
+    throw corrupt(`the record ${JSON.stringify(key)} of "${table}" fails its checksum`);
+  }
+  return JSON.parse(new TextDecoder().decode(record.subarray(CHECKSUM_BYTES)));
+}
+
+function checksumOf(table: Table, key: string | number, record: Uint8Array): number {
+  return crc32(record.subarray(CHECKSUM_BYTES), crc32(`${table}/${key}`));
+}
+
+function hasChecksum(record: Uint8Array, checksum: number): boolean {
+  return record.byteLength > CHECKSUM_BYTES && view(record).getUint32(0, true) === checksum;
+}

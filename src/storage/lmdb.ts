@@ -1,0 +1,151 @@
+import type { Database, RootDatabase } from "lmdb";
+import { corrupt, storageError } from "./codec.ts";
+import type { Gate } from "./gate.ts";
+import { dataFile, hasDataFile, prepareFolder, sync, syncFolders } from "./lmdb-file.ts";
+import { openRecords, storeLost } from "./opening.ts";
+import { RecordStore } from "./record-store.ts";
+import type { IndexTable, Records, RecordWrite, Table } from "./records.ts";
+import type { Durability, StoreOptions } from "./store.ts";
+
+/** Where the store is, and what it promises. */
+export interface LmdbStoreOptions extends StoreOptions {
+  /** The folder of this store alone; made when it is not there. */
+  readonly path: string;
+  /**
+   * With `process` the system decides when to write: faster, but a power loss can break the whole store, unless it was
+   * closed before.
+   */
+  readonly durability: Durability;
+  /**
+   * Held around all native calls. A `HeldGate` must not be released before `open` has settled, since loading
+   * lmdb is part of it. `noGate` will do in a thread that nobody terminates.
+   */
+  readonly gate: Gate;
+}
+
+/**
+ * The store of a peer on disk: an LMDB environment of its own, written only synchronously. With `durability: "disk"` a
+ * save has reached the disk when it returns.
+ */
+export class LmdbStore extends RecordStore {
+  /**
+   * Loads lmdb in this thread, and makes or opens the store. On failure nothing is left open.
+   * @throws RaftError `ERR_STORAGE_LOST` when the store is gone, another's, or of a newer format; `ERR_INVALID_OPTION`
+   * when it was made for other voters; `ERR_STORAGE_CORRUPT`; `ERR_STORAGE_FAILED` with the cause for all else.
+   */
+  static async open(options: LmdbStoreOptions): Promise<LmdbStore> {
+    if (options.born && !hasDataFile(options.path)) throw storeLost(options.identity);
+    let records: Records | undefined;
+    try {
+      prepareFolder(options.path);
+      records = await openEnvironment(options);
+      const state = openRecords(records, options);
+      if (!options.born) syncFolders(options.path);
+      return new LmdbStore(records, state);
+    } catch (error) {
+      // The first error says more than that of a close behind it.
+      await records?.close().catch(() => {});
+      throw storageError(`the store at ${options.path} cannot be opened`, error);
+    }
+  }
+}
+
+type Tables = Readonly<Record<Table, Database<Uint8Array, string | number>>>;
+
+/** What an error of LMDB is about when the file is to blame: page not found, corrupted, version mismatch, invalid. */
+const BROKEN_FILE = new Set<unknown>([-30797, -30796, -30794, -30793]);
+
+async function openEnvironment({ path, durability, gate }: LmdbStoreOptions): Promise<Records> {
+  const { open, ABORT } = await import("lmdb");
+  /** Runs a native call inside the gate, and tells a broken file from a failing disk. */
+  const native = <T>(call: () => T): T => {
+    try {
+      return gate.run(call);
+    } catch (error) {
+      if (error instanceof Error && "code" in error && BROKEN_FILE.has(error.code)) {
+        throw corrupt(`the database is broken: ${error.message}`, error);
+      }
+      throw error;
+    }
+  };
+  const root = native(() =>
+    open<Uint8Array, string | number>({
+      path,
+      // Without this a folder with a dot in its name is taken for a file.
+      noSubdir: false,
+      encoding: "binary",
+      // What is visible is durable, and lmdb needs no exit listener.
+      overlappingSync: false,
+      noSync: durability === "process",
+      maxDbs: TABLES.length + 1,
+    }),
+  );
+  try {
+    const tables = native(() => openTables(root));
+    return lmdbRecords(root, tables, native, ABORT, durability === "process" ? dataFile(path) : undefined);
+  } catch (error) {
+    await native(() => root.close());
+    throw error;
+  }
+}
+
+const TABLES = ["meta", "log", "terms"] as const satisfies readonly Table[];
+
+function openTables(root: RootDatabase<Uint8Array, string | number>): Tables {
+  // Keys in lmdb's ordered encoding: as 32-bit integers, the other choice, indices would wrap.
+  const table = (name: Table) => root.openDB<Uint8Array, string | number>({ name, encoding: "binary" });
+  return { meta: table("meta"), log: table("log"), terms: table("terms") };
+}
+
+/** @param fileToSync what to sync when it is closed, for an environment that does not do so at each commit. */
+function lmdbRecords(
+  root: RootDatabase<Uint8Array, string | number>,
+  tables: Tables,
+  native: <T>(call: () => T) => T,
+  ABORT: unknown,
+  fileToSync: string | undefined,
+): Records {
+  /** Left alone, lmdb resets its read transaction from a timer: a native call outside the gate. */
+  const reading = <T>(call: () => T): T =>
+    native(() => {
+      try {
+        return call();
+      } finally {
+        root.resetReadTxn();
+      }
+    });
+  const apply = ({ table, key, value, append }: RecordWrite): unknown => {
+    if (value === undefined) return tables[table].removeSync(key);
+    return append === true ? tables[table].putSync(key, value, APPEND) : tables[table].putSync(key, value);
+  };
+  return {
+    get: (table, key) => reading(() => tables[table].get(key)),
+    floor: (table, key) => reading(() => indices(tables, table, { start: key, reverse: true, limit: 1 })[0]),
+    keysFrom: (table, key, limit) =>
+      reading(() => indices(tables, table, { start: key, ...(limit === undefined ? {} : { limit }) })),
+    commit(writes) {
+      const result = native(() =>
+        root.transactionSync(() => {
+          for (const write of writes) if (apply(write) !== true) return ABORT;
+          return undefined;
+        }),
+      );
+      if (result === ABORT) throw corrupt("the log on disk is not the one that was opened");
+    },
+    async close() {
+      // With nothing but synchronous writes all of it happens in this call.
+      await native(() => root.close());
+      if (fileToSync !== undefined) sync(fileToSync);
+    },
+  };
+}
+
+const APPEND = { append: true };
+
+function indices(
+  tables: Tables,
+  table: IndexTable,
+  range: { start: number; reverse?: boolean; limit?: number },
+): number[] {
+  return [...tables[table].getKeys(range)].map(Number);
+}

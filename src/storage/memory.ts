@@ -1,0 +1,147 @@
+import { storageError } from "./codec.ts";
+import { openRecords } from "./opening.ts";
+import { RecordStore } from "./record-store.ts";
+import type { IndexTable, Records, RecordWrite, Table } from "./records.ts";
+import type { StoreOptions } from "./store.ts";
+
+/** Which disk the store is on. */
+export interface MemoryStoreOptions extends StoreOptions {
+  readonly disk: MemoryDisk;
+}
+
+/** A store on a {@link MemoryDisk}: behaves as the one on disk does, checksums included. */
+export class MemoryStore extends RecordStore {
+  /**
+   * Makes or opens the store on `disk`. To crash a store, drop it and open another on the same disk.
+   * @throws RaftError as `LmdbStore.open` does.
+   */
+  static open(options: MemoryStoreOptions): MemoryStore {
+    try {
+      return new MemoryStore(options.disk, openRecords(options.disk, options));
+    } catch (error) {
+      throw storageError("the store in memory cannot be opened", error);
+    }
+  }
+}
+
+/**
+ * What outlives a {@link MemoryStore}, with the faults of a disk. Each write of a store, and each opening of one, is one
+ * atomic commit.
+ */
+export class MemoryDisk implements Records {
+  /** Whether a commit is durable at once. If not, it waits for `sync`, and `loseUnsynced` can undo it. */
+  autoSync = true;
+  /** How long the next commit takes, in milliseconds. */
+  latencyMs: () => number = () => 0;
+  /** Called before a commit that takes time, with its milliseconds: here a simulator moves its clock on. */
+  onDelay: (ms: number) => void = () => {};
+  readonly #tables = { meta: new MemoryTable(), log: new MemoryTable(), terms: new MemoryTable() };
+  /** What takes the unsynced commits back, oldest first. */
+  #undo: RecordWrite[] = [];
+  readonly #failures: { readonly error: Error; readonly when: "before" | "after" }[] = [];
+
+  /** Makes all commits so far durable. */
+  sync(): void {
+    this.#undo = [];
+  }
+
+  /** What a power loss does: all commits since the last `sync` are gone. Any store open on this disk is invalid now. */
+  loseUnsynced(): void {
+    for (const write of this.#undo.reverse()) this.#apply(write);
+    this.#undo = [];
+  }
+
+  /**
+   * The next commit throws `error`, before it changes anything or after it is done; several calls, several commits.
+   */
+  failNext(error: Error, when: "before" | "after" = "before"): void {
+    this.#failures.push({ error, when });
+  }
+
+  /**
+   * Flips one bit of a stored record.
+   * @param key in `log` the first index of the record, see `read`.
+   * @param bit counted from the least of the first byte.
+   * @throws RangeError when there is no such record or bit.
+   */
+  flipBit(table: Table, key: string | number, bit: number): void {
+    const record = this.#tables[table].get(key);
+    const byte = record?.[bit >> 3];
+    if (record === undefined || byte === undefined) throw new RangeError(`no bit ${bit} in record ${key} of ${table}`);
+    record[bit >> 3] = byte ^ (1 << (bit & 7));
+  }
+
+  get(table: Table, key: string | number): Uint8Array | undefined {
+    return this.#tables[table].get(key)?.slice();
+  }
+
+  floor(table: IndexTable, key: number): number | undefined {
+    return this.#tables[table].floor(key);
+  }
+
+  keysFrom(table: IndexTable, key: number, limit?: number): number[] {
+    return this.#tables[table].keysFrom(key, limit);
+  }
+
+  commit(writes: readonly RecordWrite[]): void {
+    const ms = this.latencyMs();
+    if (ms > 0) this.onDelay(ms);
+    const failure = this.#failures.shift();
+    if (failure?.when === "before") throw failure.error;
+    for (const { table, key, value } of writes) {
+      if (!this.autoSync) this.#undo.push({ table, key, value: this.#tables[table].get(key) });
+      this.#apply({ table, key, value: value?.slice() });
+    }
+    if (this.autoSync) this.sync();
+    if (failure !== undefined) throw failure.error;
+  }
+
+  /** The disk stays as it is. */
+  async close(): Promise<void> {}
+
+  #apply({ table, key, value }: RecordWrite): void {
+    if (value === undefined) this.#tables[table].delete(key);
+    else this.#tables[table].set(key, value);
+  }
+}
+
+/** A map that knows the order of those of its keys that are numbers. */
+class MemoryTable {
+  readonly #values = new Map<string | number, Uint8Array>();
+  /** Ascending. Nearly all changes are at the end. */
+  readonly #indices: number[] = [];
+
+  get(key: string | number): Uint8Array | undefined {
+    return this.#values.get(key);
+  }
+
+  set(key: string | number, value: Uint8Array): void {
+    if (typeof key === "number" && !this.#values.has(key)) this.#indices.splice(this.#countUpTo(key), 0, key);
+    this.#values.set(key, value);
+  }
+
+  delete(key: string | number): void {
+    if (this.#values.delete(key) && typeof key === "number") this.#indices.splice(this.#countUpTo(key) - 1, 1);
+  }
+
+  floor(key: number): number | undefined {
+    return this.#indices[this.#countUpTo(key) - 1];
+  }
+
+  keysFrom(key: number, limit = Number.POSITIVE_INFINITY): number[] {
+    const start = this.#countUpTo(key) - (this.#values.has(key) ? 1 : 0);
+    return this.#indices.slice(start, start + limit);
+  }
+
+  /** How many indices are not greater than `key`. */
+  #countUpTo(key: number): number {
+    let low = 0;
+    let high = this.#indices.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#indices[middle] ?? 0) <= key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
