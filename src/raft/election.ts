@@ -2,7 +2,7 @@ import { EntryKind, packEntries, stampBatch } from "./entry.ts";
 import { invariant } from "./errors.ts";
 import type { PeerId, PreVote, PreVoteReply, RequestVote, RequestVoteReply } from "./message.ts";
 import { Progress } from "./progress.ts";
-import { broadcast, hasQuorumContact } from "./replication.ts";
+import { hasQuorumContact, heartbeat } from "./replication.ts";
 import { becomeFollower, setTerm, vote } from "./role.ts";
 import { currentTerm, isMajority, others, resetElectionTimer, type State, sendAfterSave } from "./state.ts";
 
@@ -89,6 +89,8 @@ export function onRequestVote(state: State, from: PeerId, message: RequestVote, 
     state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
   if (voteGranted) {
     if (votedFor === undefined) vote(state, from);
+    // A pre-candidate's own attempt ends here: it would only disturb the one it helps.
+    if (state.role === "pre-candidate") becomeFollower(state, currentTerm(state), undefined, now);
     resetElectionTimer(state, now);
   }
   sendAfterSave(state, from, { type: "RequestVoteReply", term: currentTerm(state), voteGranted });
@@ -119,7 +121,7 @@ function becomeLeader(state: State, now: number): void {
   );
   const at = { firstIndex: state.log.lastIndex + 1, term: currentTerm(state), time: state.log.lastTime };
   state.log.append(stampBatch(packEntries(EntryKind.noop, [new Uint8Array()]), at));
-  broadcast(state, now);
+  heartbeat(state, now);
 }
 
 /**

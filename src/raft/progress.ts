@@ -73,6 +73,11 @@ export class Progress {
     if (freed > 0) this.#inflight.splice(0, freed);
   }
 
+  /** What was under way did not arrive: asks again, from what is known to match or where it was asking. */
+  lost(): void {
+    this.probe(this.state === "replicate" ? this.matchIndex + 1 : this.nextIndex);
+  }
+
   /** Where the logs agree is not known any more; starts again at `nextIndex`, but never below what is known. */
   probe(nextIndex: number): void {
     this.state = "probe";

@@ -242,7 +242,7 @@ export class Raft {
     const state = this.#state;
     if (state.role === "leader") {
       if (state.roundWanted) {
-        broadcast(state, now);
+        broadcast(state);
         confirmReads(state);
       }
       replicate(state);
@@ -290,7 +290,7 @@ export class Raft {
     if (incarnation > known) {
       state.incarnations.set(from, incarnation);
       const progress = state.progress.get(from);
-      if (progress !== undefined && progress.incarnation !== 0) progress.probe(progress.matchIndex + 1);
+      if (progress !== undefined && progress.incarnation !== 0) progress.lost();
       if (progress !== undefined) progress.incarnation = incarnation;
     }
     return true;

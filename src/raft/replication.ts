@@ -17,22 +17,31 @@ export function hasQuorumContact(state: State, now: number, withinMs: number): b
 }
 
 /** A new round: every follower gets an AppendEntries, with entries if it may have some, else a heartbeat. */
-export function broadcast(state: State, now: number): void {
+export function broadcast(state: State): void {
   state.round++;
-  state.heartbeatAt = now + state.options.heartbeatMs;
   for (const progress of state.progress.values()) {
-    // A probe that was not answered by now is repeated; without entries to one who has been silent for long.
-    const silent = now - progress.lastContact > state.options.electionMs[1];
-    if (silent) progress.probe(progress.matchIndex + 1);
-    progress.probing = silent;
-    if (silent || !sendEntries(state, progress)) sendAppend(state, progress, []);
+    if (!sendEntries(state, progress)) sendAppend(state, progress, []);
   }
 }
 
-/** The leader's timer. One who has lost touch with a majority steps down (dissertation 6.2). */
+/**
+ * The leader's timer. One who has lost touch with a majority steps down (dissertation 6.2). Rounds for reads do not put
+ * it off: however many there are, they prove nothing while nobody answers.
+ */
 export function heartbeat(state: State, now: number): void {
-  if (hasQuorumContact(state, now, state.options.electionMs[1])) broadcast(state, now);
-  else becomeFollower(state, currentTerm(state), undefined, now);
+  const [, longest] = state.options.electionMs;
+  if (!hasQuorumContact(state, now, longest)) {
+    becomeFollower(state, currentTerm(state), undefined, now);
+    return;
+  }
+  state.heartbeatAt = now + state.options.heartbeatMs;
+  for (const progress of state.progress.values()) {
+    // A probe that was not answered by now is repeated; without entries to one who has been silent for long.
+    const silent = now - progress.lastContact > longest;
+    if (silent) progress.lost();
+    progress.probing = silent;
+  }
+  broadcast(state);
 }
 
 /** Sends to each follower what it lacks and its window lets through; called once a step, so entries gather. */
@@ -131,7 +140,7 @@ function backtrack(state: State, message: AppendEntriesReply): number {
 /** Nothing can be delivered to this follower for now: what was under way is lost. */
 export function unreachable(state: State, peer: PeerId): void {
   const progress = state.progress.get(peer);
-  if (progress?.state === "replicate") progress.probe(progress.matchIndex + 1);
+  if (progress?.state === "replicate") progress.lost();
 }
 
 /**
