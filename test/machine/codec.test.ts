@@ -1,0 +1,187 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Applied } from "../../src/machine/apply.ts";
+import { decode, decodeResults, encode, encodeResults, pack } from "../../src/machine/codec.ts";
+import { RaftError } from "../../src/raft/errors.ts";
+
+const NO_LIMIT = Number.POSITIVE_INFINITY;
+
+function problemOf(value: unknown, maxBytes = NO_LIMIT): RaftError {
+  try {
+    encode(value, "command", maxBytes);
+  } catch (error) {
+    if (error instanceof RaftError) return error;
+    throw error;
+  }
+  throw new Error("it was encoded");
+}
+
+const text = fc.string({ unit: "binary", maxLength: 80 });
+const values = fc.letrec<{ value: unknown; list: unknown[]; record: Record<string, unknown> }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: "medium" },
+    fc.constantFrom(null, undefined, true, false),
+    fc.double().map((number) => number + 0),
+    fc.maxSafeInteger().map((number) => number + 0),
+    text,
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
+    fc.date(),
+    fc.uint8Array().map((bytes) => new Uint8Array(bytes)),
+    tie("list"),
+    tie("record"),
+  ),
+  list: fc.array(tie("value"), { maxLength: 20 }),
+  record: fc.dictionary(
+    text.filter((key) => key !== "__proto__"),
+    tie("value"),
+    { noNullPrototype: true },
+  ),
+})).value;
+
+describe("encode and decode", () => {
+  test("what is encoded comes back equal", () => {
+    fc.assert(
+      fc.property(values, (value) => {
+        expect(decode(encode(value, "command", NO_LIMIT))).toStrictEqual(value);
+      }),
+    );
+  });
+
+  test("the same value always gives the same bytes, and what comes after leaves them alone", () => {
+    fc.assert(
+      fc.property(fc.array(values, { minLength: 2, maxLength: 40 }), (all) => {
+        const kept = all.map((value) => encode(value, "query", NO_LIMIT));
+        const copies = kept.map((bytes) => Uint8Array.from(bytes));
+        for (const value of all) encode(value, "query", NO_LIMIT);
+        kept.forEach((bytes, at) => {
+          expect(Buffer.compare(bytes, copies[at] ?? new Uint8Array())).toBe(0);
+        });
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test("a map of more than 65,535 keys comes back", () => {
+    const large = Object.fromEntries(Array.from({ length: 70_000 }, (_, at) => [`k${at}`, at]));
+    expect(decode(encode(large, "command", NO_LIMIT))).toEqual(large);
+  });
+
+  test("byte strings come back as plain Uint8Arrays, in memory of their own, whatever the bytes came in", () => {
+    const bytes = encode({ payload: Buffer.from([1, 2, 3]) }, "command", NO_LIMIT);
+    for (const source of [Buffer.from(bytes), Uint8Array.from(bytes)]) {
+      const { payload } = decode(source) as { payload: Uint8Array };
+      source.fill(0);
+      expect(payload.constructor).toBe(Uint8Array);
+      expect(payload).toEqual(new Uint8Array([1, 2, 3]));
+    }
+  });
+
+  test.each<[string, unknown, string]>([
+    ["a function", { op: "put", value: { done: [() => 1] } }, "command.value.done[0]: a function cannot be encoded"],
+    ["a symbol", [Symbol("s")], "command[0]: a symbol cannot be encoded"],
+    ["a large bigint", { "a b": 2n ** 64n }, 'command["a b"]: a bigint of more than 64 bits cannot be encoded'],
+    ["a small bigint", -(2n ** 63n) - 1n, "command: a bigint of more than 64 bits cannot be encoded"],
+    ["a Map", { m: new Map([[1, 2]]) }, "command.m: an instance of Map cannot be encoded"],
+    ["a Set", new Set(), "command: an instance of Set cannot be encoded"],
+    ["an Error", { e: new Error("x") }, "command.e: an instance of Error cannot be encoded"],
+    ["another typed array", new Float64Array(2), "command: an instance of Float64Array cannot be encoded"],
+    ["an ArrayBuffer", new ArrayBuffer(2), "command: an instance of ArrayBuffer cannot be encoded"],
+    ["a class instance", { c: new (class Point {})() }, "command.c: an instance of Point cannot be encoded"],
+    ["a broken string", { s: "a\ud800" }, "command.s: a string with half a surrogate pair cannot be encoded"],
+    ["a broken key", { "\udfff": 1 }, "command: a string with half a surrogate pair cannot be encoded"],
+    ["a __proto__ key", JSON.parse('{"__proto__": 1}'), 'command: a key "__proto__" cannot be encoded'],
+  ])("%s is refused, saying where it is", (_, value, message) => {
+    const error = problemOf(value);
+    expect(error.code).toBe("ERR_INVALID_COMMAND");
+    expect(error.message).toContain(message);
+  });
+
+  test("a circle and endless nesting are refused, and 256 levels are not", () => {
+    const circle: { self?: unknown } = {};
+    circle.self = circle;
+    expect(problemOf(circle).message).toContain("nested more than 256 deep, or in a circle");
+    let deep: unknown = 1;
+    for (let level = 0; level < 256; level++) deep = [deep];
+    expect(decode(encode(deep, "command", NO_LIMIT))).toEqual(deep);
+    expect(problemOf([deep]).message).toContain("nested more than 256 deep");
+  });
+
+  test("a getter that throws is reported as the cause", () => {
+    const cause = new Error("not now");
+    const error = problemOf({
+      get value() {
+        throw cause;
+      },
+    });
+    expect(error.code).toBe("ERR_INVALID_COMMAND");
+    expect(error.cause).toBe(cause);
+  });
+
+  test("a value may take the limit to the byte, and is refused with both sizes beyond it", () => {
+    const value = { key: "k", text: "é".repeat(50) };
+    const size = encode(value, "command", NO_LIMIT).byteLength;
+    expect(encode(value, "command", size).byteLength).toBe(size);
+    expect(problemOf(value, size - 1).message).toBe(`command: ${size} bytes, expected at most ${size - 1}`);
+    expect(problemOf({ text: "x".repeat(5000) }, 1000).message).toMatch(/^command: 5\d\d\d bytes or more, .* 1000$/);
+  });
+
+  test("what the early size check allows for is never more than the bytes it takes", () => {
+    fc.assert(
+      fc.property(values, (value) => {
+        const size = encode(value, "command", NO_LIMIT).byteLength;
+        expect(() => encode(value, "command", size)).not.toThrow();
+      }),
+    );
+  });
+
+  test("bytes that are no value are refused", () => {
+    expect(() => decode(new Uint8Array([0xc1 + 6]))).toThrow(RaftError);
+    expect(() => decode(new Uint8Array([1, 2]))).toThrow("2 bytes that are no encoded value");
+  });
+});
+
+describe("encodeResults and decodeResults", () => {
+  const results = fc.array(
+    fc.oneof(
+      values.map((result): Applied => ({ result, threw: undefined })),
+      fc
+        .record(
+          { name: text, message: text, stack: text },
+          { requiredKeys: ["name", "message"], noNullPrototype: true },
+        )
+        .map((threw): Applied => ({ result: undefined, threw })),
+    ),
+  );
+
+  test("what came out of commands comes back in order, throws among it", () => {
+    fc.assert(
+      fc.property(results, (all) => {
+        expect(decodeResults(encodeResults(all))).toStrictEqual(all);
+      }),
+    );
+  });
+
+  test("a result that cannot be encoded becomes a throw for its own caller alone", () => {
+    const all: Applied[] = [
+      { result: 1, threw: undefined },
+      { result: { f: () => 1 }, threw: undefined },
+      { result: 3, threw: undefined },
+    ];
+    const [first, second, third] = decodeResults(encodeResults(all));
+    expect([first?.result, third?.result]).toEqual([1, 3]);
+    expect(second?.threw?.message).toBe("it was carried out, but result.f: a function cannot be encoded");
+  });
+
+  test("the bytes lie in a buffer of their own", () => {
+    const bytes = encodeResults([{ result: "x", threw: undefined }]);
+    expect(bytes.buffer.byteLength).toBe(bytes.byteLength);
+  });
+});
+
+test("pack is encode without the checks", () => {
+  fc.assert(
+    fc.property(values, (value) => {
+      expect(Buffer.compare(pack(value), encode(value, "command", NO_LIMIT))).toBe(0);
+    }),
+  );
+});
