@@ -1,0 +1,187 @@
+import type { MessagePort } from "node:worker_threads";
+import type { Applied } from "../machine/apply.ts";
+import { decodeResults } from "../machine/codec.ts";
+import { EntryKind, packEntries } from "../raft/entry.ts";
+import type { RaftError } from "../raft/errors.ts";
+import type { PeerId } from "../raft/message.ts";
+import {
+  type AppliedEntry,
+  type Consistency,
+  type ErrorData,
+  fromErrorData,
+  type LaneReply,
+  type LaneRequest,
+} from "./protocol.ts";
+
+/** Where a command or a query stands. */
+export interface Call {
+  readonly kind: "propose" | Consistency;
+  readonly data: Uint8Array;
+  /** Called when the command is in the leader's log. */
+  readonly onAppended: ((at: { index: number; term: number }) => void) | undefined;
+  /** A query has neither index nor term. */
+  readonly settle: (result: Applied, index: number, term: number) => void;
+  readonly fail: (error: RaftError) => void;
+  /** Its number in the lane that it was sent by; 0 before. */
+  id: number;
+}
+
+/** Who owns the lanes, and hears what comes back. */
+export interface LaneOwner {
+  /** Whom the peer takes for the leader. */
+  onLeader(lane: Lane, term: number, leader: PeerId | undefined): void;
+  onSettled(call: Call, result: Applied, index: number, term: number): void;
+  /** The peer did not take the call: nothing has happened. */
+  onRefused(call: Call, error: RaftError): void;
+  onApplied(peer: PeerId, incarnation: number, entries: readonly AppliedEntry[]): void;
+  /** The peer's thread has ended. `unsent` calls never reached it; what became of `sent` ones is not known. */
+  onClosed(lane: Lane, unsent: readonly Call[], sent: readonly Call[]): void;
+}
+
+/**
+ * The way from a client's thread to one start of a peer's. Calls of one turn of the event loop leave as one message, and
+ * the peer's answers of one turn come back as one.
+ */
+export class Lane {
+  readonly peer: PeerId;
+  readonly #port: MessagePort;
+  readonly #owner: LaneOwner;
+  #unsent: Call[] = [];
+  readonly #sent = new Map<number, Call>();
+  #nextId = 1;
+  /** Resolves when the peer's thread has ended and its last words were heard. */
+  readonly closed: Promise<void>;
+
+  constructor(peer: PeerId, port: MessagePort, owner: LaneOwner) {
+    this.peer = peer;
+    this.#port = port;
+    this.#owner = owner;
+    port.on("message", (replies: readonly LaneReply[]) => {
+      for (const reply of replies) this.#onReply(reply);
+    });
+    this.closed = new Promise((resolve) => {
+      port.on("close", () => {
+        const unsent = this.#unsent;
+        const sent = [...this.#sent.values()];
+        this.#unsent = [];
+        this.#sent.clear();
+        owner.onClosed(this, unsent, sent);
+        resolve();
+      });
+    });
+  }
+
+  /** Hands a call over at the end of this turn of the event loop. */
+  add(call: Call): void {
+    if (this.#unsent.length === 0) setImmediate(() => this.#flush());
+    this.#unsent.push(call);
+  }
+
+  /** The caller does not wait for this call any more. @returns whether the peer may have got it. */
+  forget(call: Call): boolean {
+    if (this.#sent.delete(call.id)) return true;
+    this.#unsent = this.#unsent.filter((other) => other !== call);
+    return false;
+  }
+
+  close(): void {
+    this.#port.close();
+  }
+
+  #flush(): void {
+    const calls = this.#unsent;
+    this.#unsent = [];
+    let at = 0;
+    while (at < calls.length) {
+      const first = calls[at];
+      if (first === undefined) break;
+      if (first.kind !== "propose") {
+        const id = this.#remember(first);
+        this.#post({ kind: "query", id, query: first.data, consistency: first.kind });
+        at++;
+        continue;
+      }
+      // Neighbours that want the same go together.
+      const tellAppended = first.onAppended !== undefined;
+      const firstId = this.#nextId;
+      const data: Uint8Array[] = [];
+      for (; at < calls.length; at++) {
+        const call = calls[at];
+        if (call?.kind !== "propose" || (call.onAppended !== undefined) !== tellAppended) break;
+        this.#remember(call);
+        data.push(call.data);
+      }
+      const packed = packEntries(EntryKind.command, data);
+      this.#post({ kind: "propose", firstId, count: data.length, packed, tellAppended }, packed.buffer);
+    }
+  }
+
+  #remember(call: Call): number {
+    call.id = this.#nextId++;
+    this.#sent.set(call.id, call);
+    return call.id;
+  }
+
+  #post(request: LaneRequest, ...transfer: ArrayBufferLike[]): void {
+    this.#port.postMessage(request, transfer as ArrayBuffer[]);
+  }
+
+  #onReply(reply: LaneReply): void {
+    switch (reply.kind) {
+      case "leader":
+        this.#owner.onLeader(this, reply.term, reply.leader);
+        break;
+      case "appended":
+        for (let i = 0; i < reply.count; i++) {
+          const call = this.#sent.get(reply.firstId + i);
+          if (call !== undefined) tellAppended(call, reply.index + i, reply.term);
+        }
+        break;
+      case "results": {
+        const results = decodeResults(reply.results);
+        for (const [i, result] of results.entries()) {
+          this.#settle(reply.firstId + i, result, reply.index + i, reply.term);
+        }
+        break;
+      }
+      case "answer":
+        for (const answer of decodeResults(reply.answer)) this.#settle(reply.id, answer, 0, 0);
+        break;
+      case "refused":
+        this.#refuse(reply.firstId, reply.count, reply.error);
+        break;
+      case "applied":
+        this.#owner.onApplied(this.peer, reply.incarnation, reply.entries);
+        break;
+      default:
+        reply satisfies never;
+    }
+  }
+
+  #settle(id: number, result: Applied, index: number, term: number): void {
+    const call = this.#sent.get(id);
+    if (call === undefined) return;
+    this.#sent.delete(id);
+    this.#owner.onSettled(call, result, index, term);
+  }
+
+  #refuse(firstId: number, count: number, error: ErrorData): void {
+    for (let id = firstId; id < firstId + count; id++) {
+      const call = this.#sent.get(id);
+      if (call === undefined) continue;
+      this.#sent.delete(id);
+      this.#owner.onRefused(call, fromErrorData(error));
+    }
+  }
+}
+
+/** What the caller's function throws is the caller's to see, but must not keep the replies behind this one from others. */
+function tellAppended({ onAppended }: Call, index: number, term: number): void {
+  try {
+    onAppended?.({ index, term });
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}

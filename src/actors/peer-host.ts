@@ -1,0 +1,360 @@
+import { performance } from "node:perf_hooks";
+import { MessageChannel, type MessagePort, type Worker } from "node:worker_threads";
+import { RaftError } from "../raft/errors.ts";
+import type { PeerId } from "../raft/message.ts";
+import { takeGate } from "../storage/gate.ts";
+import type { Board } from "./board.ts";
+import { nextGate, retireGate } from "./gates.ts";
+import type { Network } from "./network.ts";
+import { askToFreeze, isFrozen, thaw } from "./pause.ts";
+import {
+  type EventData,
+  errorData,
+  fromErrorData,
+  type PeerData,
+  type PeerNotice,
+  type PeerOrder,
+} from "./protocol.ts";
+import { type RestartOptions, RestartPolicy } from "./restart.ts";
+import { spawnThread } from "./thread.ts";
+import type { Packet } from "./wire.ts";
+
+/** How long a thread may stay in native code before it is called wedged; a write to a busy disk takes its time. */
+const GATE_TIMEOUT_MS = 10_000;
+/** How long a peer that is asked to stop may take to close its store, before it is killed. */
+const STOP_TIMEOUT_MS = 5_000;
+const FREEZE_TIMEOUT_MS = 10_000;
+
+/** Failures at the start that another start would meet again. */
+const HOPELESS: ReadonlySet<string> = new Set([
+  "ERR_STORAGE_LOST",
+  "ERR_STORAGE_CORRUPT",
+  "ERR_INVALID_OPTION",
+  "ERR_MACHINE_MODULE",
+] satisfies RaftError["code"][]);
+
+/** What all hosts of a supervisor share, and what is this one's. */
+export interface PeerHostOptions {
+  readonly id: PeerId;
+  /** Its position among the peers. */
+  readonly position: number;
+  readonly restart: RestartOptions | false;
+  /** Of a thread that is to be started: all but what this host adds. */
+  readonly data: () => Omit<PeerData, "gate" | "rpc" | "lane">;
+  readonly gates: Int32Array;
+  readonly pauses: Int32Array;
+  readonly board: Board;
+  readonly network: Network;
+  /** The store was opened; before the peer speaks, it is written down that it is there. */
+  readonly born: () => void;
+  /** Takes the app's end of a new thread's lane. */
+  readonly lane: (port: MessagePort) => void;
+  readonly tell: (event: EventData) => void;
+}
+
+/** One start of a peer's thread. */
+interface Process {
+  readonly worker: Worker;
+  readonly gate: number;
+  /** To the peer's end of the network. */
+  readonly rpc: MessagePort;
+  /** Settles once: the peer is up, or its thread ended before. */
+  readonly up: Promise<void>;
+  readonly exited: Promise<void>;
+  readonly settleUp: (error?: RaftError) => void;
+  incarnation: number;
+  isUp: boolean;
+  /** Why the thread ends, if that was asked for. */
+  ending: "crash" | "stop" | undefined;
+  error: RaftError | undefined;
+  onStopped: () => void;
+}
+
+/** The life of one peer: starts its thread, ends it safely, and starts it again as the restart policy says. */
+export class PeerHost {
+  readonly #options: PeerHostOptions;
+  #process: Process | undefined;
+  #policy: RestartPolicy | undefined;
+  #restart: NodeJS.Timeout | undefined;
+  /** How often the peer was told to stop: a start that was called before, and still waits, is off. */
+  #stops = 0;
+
+  constructor(options: PeerHostOptions) {
+    this.#options = options;
+    this.#policy = this.#newPolicy();
+  }
+
+  /** Brings mail from the network; lost when no thread is there. */
+  deliver(delivery: unknown, transfer: readonly ArrayBuffer[]): void {
+    this.#process?.rpc.postMessage(delivery, transfer);
+  }
+
+  /** Resolves when the peer takes part; at once if it does. @throws RaftError when its thread ends before that. */
+  async start(): Promise<void> {
+    const stops = this.#stops;
+    while (this.#process?.ending !== undefined) {
+      if (this.#isWedged()) throw wedged(this.#options.id);
+      await this.#process.exited;
+    }
+    if (this.#stops !== stops)
+      throw new RaftError("ERR_PEER_DOWN", `${this.#options.id} was stopped before it started`);
+    if (this.#process === undefined) {
+      this.#cancelRestart();
+      // A start by hand begins a new account.
+      this.#policy = this.#newPolicy();
+      this.#spawn();
+    }
+    await this.#process?.up;
+  }
+
+  /** Ends the thread where it stands, outside native code; what happens next is the restart policy's to say. */
+  async crash(): Promise<void> {
+    const process = this.#process;
+    if (process === undefined) return;
+    process.ending ??= "crash";
+    await this.#kill(process);
+  }
+
+  /** Lets the peer close its store, and keeps it down. */
+  async stop(): Promise<void> {
+    this.#stops++;
+    this.#cancelRestart();
+    const process = this.#process;
+    if (process === undefined) {
+      if (this.#options.board.status(this.#options.id).state !== "given-up") this.#setState("down");
+      return;
+    }
+    process.ending = "stop";
+    if (process.isUp && !isFrozen(this.#options.pauses, this.#options.position)) {
+      const stopped = new Promise<void>((resolve) => {
+        process.onStopped = resolve;
+      });
+      order(process, { kind: "stop" });
+      await withTimeout(Promise.race([stopped, process.exited]), STOP_TIMEOUT_MS);
+    }
+    await this.#kill(process);
+  }
+
+  /** Freezes the peer's loop; its mail waits. Resolves when it stands still. */
+  async pause(): Promise<void> {
+    const { id, pauses, position } = this.#options;
+    const process = this.#expectUp();
+    askToFreeze(pauses, position);
+    order(process, { kind: "wake" });
+    const deadline = performance.now() + FREEZE_TIMEOUT_MS;
+    while (!isFrozen(pauses, position)) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (this.#process !== process) throw new RaftError("ERR_PEER_DOWN", `${id} ended before it was paused`);
+      if (performance.now() > deadline) {
+        thaw(pauses, position);
+        throw new RaftError("ERR_WEDGED", `${id} did not come to the end of its turn in ${FREEZE_TIMEOUT_MS} ms`);
+      }
+    }
+    this.#setState("paused");
+  }
+
+  /** Lets a frozen peer go on; nothing happens to one that is not frozen. */
+  resume(): void {
+    const { pauses, position } = this.#options;
+    if (!isFrozen(pauses, position)) return;
+    thaw(pauses, position);
+    this.#setState("up");
+  }
+
+  #spawn(): void {
+    const { id, gates, network, data, lane: announce, pauses, position } = this.#options;
+    const gate = nextGate(gates);
+    if (gate === undefined) throw new RaftError("ERR_STOPPED", `${id} cannot be started: the supervisor is closing`);
+    thaw(pauses, position);
+    const rpc = new MessageChannel();
+    const lane = new MessageChannel();
+    const worker = spawnThread("peer", {
+      name: `flotilla ${id}`,
+      workerData: { ...data(), gate, rpc: rpc.port2, lane: lane.port2 } satisfies PeerData,
+      transferList: [rpc.port2, lane.port2],
+    });
+    announce(lane.port1);
+    const up = deferred<void>();
+    // Whoever starts a peer waits for this; nobody has to.
+    up.promise.catch(() => {});
+    const exited = deferred<void>();
+    const process: Process = {
+      worker,
+      gate,
+      rpc: rpc.port1,
+      up: up.promise,
+      exited: exited.promise,
+      settleUp: (error) => (error === undefined ? up.resolve() : up.reject(error)),
+      incarnation: 0,
+      isUp: false,
+      ending: undefined,
+      error: undefined,
+      onStopped: () => {},
+    };
+    this.#process = process;
+    rpc.port1.on("message", (packets: readonly Packet[]) => {
+      for (const packet of packets) network.send(packet);
+    });
+    worker.on("message", (notice: PeerNotice) => this.#onNotice(process, notice));
+    worker.on("error", (error) => {
+      process.error ??= new RaftError("ERR_STOPPED", `${id} ended: ${error.message}`, { cause: error });
+    });
+    worker.on("exit", (code) => {
+      this.#onExit(process, code);
+      exited.resolve();
+    });
+  }
+
+  #onNotice(process: Process, notice: PeerNotice): void {
+    const { id, network, born, tell } = this.#options;
+    switch (notice.kind) {
+      case "opened":
+        process.incarnation = notice.incarnation;
+        try {
+          born();
+        } catch (error) {
+          process.error =
+            error instanceof RaftError ? error : new RaftError("ERR_STORAGE_FAILED", String(error), { cause: error });
+          this.#kill(process).catch(() => {});
+          break;
+        }
+        network.up(id, notice.incarnation);
+        order(process, { kind: "speak" });
+        break;
+      case "up":
+        process.isUp = true;
+        if (process.ending !== undefined) break;
+        this.#setState("up");
+        tell({ type: "up", peer: id, incarnation: process.incarnation });
+        process.settleUp();
+        break;
+      case "failed":
+        process.error = fromErrorData(notice.error);
+        break;
+      case "stopped":
+        process.onStopped();
+        break;
+      default:
+        notice satisfies never;
+    }
+  }
+
+  async #kill(process: Process): Promise<void> {
+    const { id, gates, tell } = this.#options;
+    if (await takeGate(gates, process.gate, GATE_TIMEOUT_MS)) {
+      await process.worker.terminate();
+      await process.exited;
+    } else if (this.#process === process) {
+      this.#setState("wedged");
+      tell({ type: "wedged", peer: id });
+      throw wedged(id);
+    }
+  }
+
+  #onExit(process: Process, code: number): void {
+    const { id, gates, pauses, position, board, network, tell } = this.#options;
+    const applying = board.applying(id);
+    this.#process = undefined;
+    retireGate(gates, process.gate);
+    thaw(pauses, position);
+    process.rpc.close();
+    network.down(id, process.incarnation);
+    board.setApplying(id, 0);
+    this.#setState("down");
+    const requested = process.ending === "crash";
+    const error =
+      process.error ??
+      (process.ending === undefined ? new RaftError("ERR_STOPPED", `${id} ended with exit code ${code}`) : undefined);
+    if (!process.isUp) process.settleUp(error ?? new RaftError("ERR_PEER_DOWN", `${id} was ended while it started`));
+    if (process.ending === "stop") {
+      tell({ type: "down", peer: id });
+      return;
+    }
+    tell({
+      type: "crash",
+      peer: id,
+      incarnation: process.incarnation,
+      requested,
+      error: error === undefined ? undefined : errorData(error, "ERR_STOPPED"),
+    });
+    if (!process.isUp && error !== undefined && HOPELESS.has(error.code)) this.#giveUp(error);
+    else this.#restartAsAllowed(requested ? undefined : applying);
+  }
+
+  #restartAsAllowed(applying: number | undefined): void {
+    if (this.#policy === undefined) return;
+    const decision = this.#policy.onExit(performance.now(), applying);
+    if (decision.action === "give-up") {
+      this.#giveUp(decision.error);
+      return;
+    }
+    const { delayMs } = decision;
+    this.#options.tell({ type: "restart", peer: this.#options.id, delayMs });
+    this.#restart = setTimeout(() => {
+      this.#restart = undefined;
+      try {
+        this.#spawn();
+      } catch (error) {
+        this.#giveUp(
+          error instanceof RaftError ? error : new RaftError("ERR_STOPPED", String(error), { cause: error }),
+        );
+      }
+    }, delayMs);
+  }
+
+  #giveUp(error: RaftError): void {
+    this.#setState("given-up");
+    this.#options.tell({ type: "given-up", peer: this.#options.id, error: errorData(error, "ERR_GIVEN_UP") });
+  }
+
+  #newPolicy(): RestartPolicy | undefined {
+    const { id, restart } = this.#options;
+    return restart === false ? undefined : new RestartPolicy(id, restart);
+  }
+
+  #cancelRestart(): void {
+    clearTimeout(this.#restart);
+    this.#restart = undefined;
+  }
+
+  #isWedged(): boolean {
+    const { board, id } = this.#options;
+    return board.status(id).state === "wedged";
+  }
+
+  #expectUp(): Process {
+    if (this.#process?.isUp) return this.#process;
+    throw new RaftError("ERR_PEER_DOWN", `${this.#options.id} is not up`);
+  }
+
+  #setState(state: Parameters<Board["setState"]>[1]): void {
+    this.#options.board.setState(this.#options.id, state);
+  }
+}
+
+function wedged(id: PeerId): RaftError {
+  return new RaftError("ERR_WEDGED", `${id} has been in native code for ${GATE_TIMEOUT_MS} ms and cannot be ended`);
+}
+
+function order(process: Process, message: PeerOrder): void {
+  process.worker.postMessage(message);
+}
+
+function deferred<Value>() {
+  let resolve: (value: Value) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<Value>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}
+
+async function withTimeout(promise: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,88 @@
+import type { Appended } from "../raft/raft.ts";
+import type { LaneReply } from "./protocol.ts";
+
+/** Commands of one client that went into the log together. */
+interface Waiting<Result> {
+  readonly client: number;
+  readonly firstId: number;
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  readonly term: number;
+  /** Of the commands from the first on, as they are applied. */
+  readonly results: Result[];
+}
+
+/** What to tell a client. */
+export interface Answer {
+  readonly client: number;
+  readonly reply: LaneReply;
+}
+
+/**
+ * The commands that this peer took as the leader and has not answered. A command is answered when an entry is applied
+ * at its index: if that is its own, of its term, with the result; if not, it is certain never to be applied. Losing the
+ * leadership alone answers nothing, since the entry may still be committed by the next leader.
+ */
+export class PendingCommands<Result> {
+  /** Ascending, none overlap. */
+  #queue: Waiting<Result>[] = [];
+  /** Of earlier terms of this peer as a leader, when their indices were given away again. */
+  #former: Waiting<Result>[] = [];
+  readonly #encode: (results: Result[]) => Uint8Array;
+
+  constructor(encode: (results: Result[]) => Uint8Array) {
+    this.#encode = encode;
+  }
+
+  add(client: number, firstId: number, { firstIndex, lastIndex, term }: Appended): void {
+    if ((this.#queue.at(-1)?.lastIndex ?? 0) >= firstIndex) {
+      this.#former.push(...this.#queue.filter((waiting) => waiting.lastIndex >= firstIndex));
+      this.#queue = this.#queue.filter((waiting) => waiting.lastIndex < firstIndex);
+    }
+    this.#queue.push({ client, firstId, firstIndex, lastIndex, term, results: [] });
+  }
+
+  /** The entry at `index`, of `term`, was applied, in order. Pushes what is to be told onto `answers`. */
+  applied(index: number, term: number, result: Result, answers: Answer[]): void {
+    const head = this.#queue[0];
+    if (head !== undefined && head.firstIndex <= index && this.#settle(head, index, term, result, answers)) {
+      this.#queue.shift();
+    }
+    if (this.#former.length > 0) {
+      this.#former = this.#former.filter(
+        (waiting) => waiting.firstIndex > index || !this.#settle(waiting, index, term, result, answers),
+      );
+    }
+  }
+
+  /** @returns whether all of `waiting` has its answer. */
+  #settle(waiting: Waiting<Result>, index: number, term: number, result: Result, answers: Answer[]): boolean {
+    const { client, firstId, firstIndex, lastIndex } = waiting;
+    const superseded = waiting.term !== term;
+    if (!superseded) {
+      waiting.results.push(result);
+      if (index < lastIndex) return false;
+    }
+    const count = waiting.results.length;
+    if (count > 0) {
+      const results = this.#encode(waiting.results);
+      answers.push({
+        client,
+        reply: { kind: "results", firstId, count, index: firstIndex, term: waiting.term, results },
+      });
+    }
+    if (superseded) {
+      const message = `entry ${firstIndex + count} of term ${waiting.term} gave way to one of term ${term}`;
+      answers.push({
+        client,
+        reply: {
+          kind: "refused",
+          firstId: firstId + count,
+          count: lastIndex - firstIndex + 1 - count,
+          error: { code: "ERR_SUPERSEDED", message, outcome: "not-applied" },
+        },
+      });
+    }
+    return true;
+  }
+}

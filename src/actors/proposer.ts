@@ -1,0 +1,336 @@
+import { performance } from "node:perf_hooks";
+import { inspect } from "node:util";
+import type { MessagePort } from "node:worker_threads";
+import type { Applied, Thrown } from "../machine/apply.ts";
+import { RaftError } from "../raft/errors.ts";
+import type { PeerId } from "../raft/message.ts";
+import type { ClientNetwork } from "./client-network.ts";
+import { type Call, Lane, type LaneOwner } from "./lane.ts";
+import type { AppliedEntry, Consistency } from "./protocol.ts";
+
+/** The longest that a timer of Node can wait. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** How a call is to be carried out. */
+export interface CallOptions {
+  /** This very peer; undefined: whoever leads. */
+  readonly to: PeerId | undefined;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly onAppended: Call["onAppended"];
+  /** As which client, for the faults between clients and peers. */
+  readonly client: string | undefined;
+}
+
+/** What came of it: the result of the state machine, where the command stands in the log. */
+export interface CallResult {
+  readonly index: number;
+  readonly term: number;
+  readonly result: unknown;
+}
+
+/** A call until it is settled. */
+interface Waiting extends Call {
+  readonly to: PeerId | undefined;
+  readonly deadline: number;
+  readonly timeoutMs: number;
+  readonly client: string | undefined;
+  /** Where it was handed over. */
+  lane: Lane | undefined;
+  /** A fault between the client and the peer took it, or its answer; the client cannot tell which. */
+  isLost: boolean;
+}
+
+interface Leader {
+  readonly peer: PeerId;
+  readonly term: number;
+  readonly lane: Lane;
+}
+
+/** What the owner of a proposer hears. */
+export interface ProposerEvents {
+  readonly onLeader: (peer: PeerId, term: number) => void;
+  readonly onApplied: LaneOwner["onApplied"];
+}
+
+/**
+ * Brings calls to the peer that they are for, mostly whoever leads, and sees to it that each settles: with a result,
+ * with a refusal, or, when its deadline passes, with what is certain by then. A command goes to a second peer only after
+ * the first has refused it; a query, which changes nothing, also when its peer has died.
+ */
+export class Proposer implements LaneOwner {
+  readonly #lanes = new Map<PeerId, Lane>();
+  /** Whom the peer of each lane takes for the leader. */
+  readonly #views = new Map<Lane, { readonly term: number; readonly leader: PeerId | undefined }>();
+  readonly #waiting = new Set<Waiting>();
+  /** Those of `#waiting` that no leader was there for. */
+  #unrouted: Waiting[] = [];
+  #leaderWaiters: { readonly resolve: (leader: PeerId) => void; readonly reject: (error: RaftError) => void }[] = [];
+  #leader: Leader | undefined;
+  /** The latest term in which a leader was known. */
+  #latestTerm = 0;
+  #pendingBytes = 0;
+  readonly #maxPendingBytes: number;
+  readonly #network: ClientNetwork;
+  readonly #events: ProposerEvents;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #ended: RaftError | undefined;
+
+  constructor(maxPendingBytes: number, network: ClientNetwork, events: ProposerEvents) {
+    this.#maxPendingBytes = maxPendingBytes;
+    this.#network = network;
+    this.#events = events;
+  }
+
+  /** The peer that leads in the latest term heard of. */
+  get leader(): PeerId | undefined {
+    return this.#leader?.peer;
+  }
+
+  /** A thread of `peer` was started. */
+  addLane(peer: PeerId, port: MessagePort): void {
+    this.#lanes.set(peer, new Lane(peer, port, this));
+  }
+
+  /** Resolves when the thread of `peer` that is known now has ended, and what that means for calls is clear. */
+  async laneEnd(peer: PeerId): Promise<void> {
+    await this.#lanes.get(peer)?.closed;
+  }
+
+  submit(kind: "propose" | Consistency, data: Uint8Array, options: CallOptions): Promise<CallResult> {
+    const { to, timeoutMs, signal, onAppended, client } = options;
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    if (signal?.aborted) return Promise.reject(aborted(signal));
+    if (typeof timeoutMs !== "number" || !(timeoutMs >= 0)) {
+      const message = `timeoutMs: expected a number of milliseconds, 0 or more, got ${inspect(timeoutMs)}`;
+      return Promise.reject(new RaftError("ERR_INVALID_OPTION", message));
+    }
+    if (this.#pendingBytes + data.byteLength > this.#maxPendingBytes) {
+      const message = `${this.#pendingBytes} bytes of calls are waiting already, of ${this.#maxPendingBytes} allowed`;
+      return Promise.reject(new RaftError("ERR_OVERLOADED", message));
+    }
+    return new Promise((resolve, reject) => {
+      const done = () => {
+        this.#waiting.delete(call);
+        this.#pendingBytes -= data.byteLength;
+        signal?.removeEventListener("abort", onAbort);
+      };
+      const call: Waiting = {
+        kind,
+        data,
+        onAppended,
+        to,
+        timeoutMs,
+        client,
+        deadline: performance.now() + timeoutMs,
+        lane: undefined,
+        isLost: false,
+        id: 0,
+        settle: (applied, index, term) => {
+          done();
+          if (applied.threw !== undefined) reject(machineThrew(kind, applied.threw));
+          else resolve({ index, term, result: applied.result });
+        },
+        fail: (error) => {
+          done();
+          reject(error);
+        },
+      };
+      const onAbort = () => signal !== undefined && this.#giveUp(call, aborted(signal));
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiting.add(call);
+      this.#pendingBytes += data.byteLength;
+      this.#armTimer(call.deadline);
+      this.#route(call);
+    });
+  }
+
+  /** Resolves with the peer that leads, as soon as one does. */
+  waitForLeader(signal: AbortSignal | undefined): Promise<PeerId> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    if (signal?.aborted) return Promise.reject(aborted(signal));
+    if (this.#leader !== undefined) return Promise.resolve(this.#leader.peer);
+    return new Promise((resolve, reject) => {
+      const waiter = {
+        resolve: (leader: PeerId) => {
+          signal?.removeEventListener("abort", onAbort);
+          resolve(leader);
+        },
+        reject: (error: RaftError) => {
+          signal?.removeEventListener("abort", onAbort);
+          reject(error);
+        },
+      };
+      const onAbort = () => {
+        this.#leaderWaiters = this.#leaderWaiters.filter((other) => other !== waiter);
+        if (signal !== undefined) reject(aborted(signal));
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#leaderWaiters.push(waiter);
+    });
+  }
+
+  /** Tries again for those that found no way to the leader: there may be one now. */
+  reroute(): void {
+    for (const call of this.#unrouted.splice(0)) if (this.#waiting.has(call)) this.#route(call);
+  }
+
+  /** Settles all that waits; nothing is taken any more. */
+  end(error: RaftError): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    clearTimeout(this.#timer);
+    for (const call of [...this.#waiting]) this.#giveUp(call, error);
+    for (const { reject } of this.#leaderWaiters.splice(0)) reject(error);
+    for (const lane of this.#lanes.values()) lane.close();
+    this.#lanes.clear();
+  }
+
+  onLeader(lane: Lane, term: number, leader: PeerId | undefined): void {
+    this.#views.set(lane, { term, leader });
+    this.#findLeader();
+  }
+
+  onSettled(call: Call, result: Applied, index: number, term: number): void {
+    this.#answered(call as Waiting, () => call.settle(result, index, term));
+  }
+
+  onRefused(call: Call, error: RaftError): void {
+    const waiting = call as Waiting;
+    this.#answered(waiting, () => {
+      waiting.lane = undefined;
+      if (waiting.to === undefined && error.code === "ERR_NOT_LEADER") this.#route(waiting);
+      else call.fail(error);
+    });
+  }
+
+  onApplied(peer: PeerId, incarnation: number, entries: readonly AppliedEntry[]): void {
+    this.#events.onApplied(peer, incarnation, entries);
+  }
+
+  onClosed(lane: Lane, unsent: readonly Call[], sent: readonly Call[]): void {
+    this.#views.delete(lane);
+    if (this.#lanes.get(lane.peer) === lane) this.#lanes.delete(lane.peer);
+    this.#findLeader();
+    for (const call of unsent) this.#route(call as Waiting);
+    for (const call of sent) {
+      const cause = new RaftError("ERR_PEER_DOWN", `${lane.peer} ended before it answered`, { outcome: "unknown" });
+      if (call.kind === "propose") call.fail(unknownOutcome(`${lane.peer} ended before it answered`, cause));
+      else this.#route(call as Waiting);
+    }
+  }
+
+  #route(call: Waiting): void {
+    const lane = this.#laneFor(call);
+    const fate = lane === undefined ? "blocked" : this.#network.fate(call.client, lane.peer);
+    if (this.#ended !== undefined) call.fail(this.#ended);
+    else if (lane === undefined && call.to !== undefined) {
+      call.fail(new RaftError("ERR_PEER_DOWN", `${call.to} is not running`));
+    } else if (lane === undefined || (fate === "blocked" && call.to === undefined)) {
+      call.lane = undefined;
+      this.#unrouted.push(call);
+    } else if (typeof fate === "string") {
+      call.isLost = true;
+    } else if (fate.delayMs > 0) {
+      setTimeout(() => this.#handOver(call, lane), fate.delayMs);
+    } else this.#handOver(call, lane);
+  }
+
+  #handOver(call: Waiting, lane: Lane): void {
+    // Either may have ended on the way.
+    if (!this.#waiting.has(call)) return;
+    if (this.#lanes.get(lane.peer) !== lane) this.#route(call);
+    else {
+      call.lane = lane;
+      lane.add(call);
+    }
+  }
+
+  /** An answer came in from the peer; the client gets it if no fault takes it. */
+  #answered(call: Waiting, receive: () => void): void {
+    const peer = call.lane?.peer;
+    const fate = peer === undefined ? { delayMs: 0 } : this.#network.fate(call.client, peer);
+    if (typeof fate === "string") call.isLost = true;
+    else if (fate.delayMs === 0) receive();
+    else setTimeout(() => this.#waiting.has(call) && receive(), fate.delayMs);
+  }
+
+  #laneFor({ to, kind }: Waiting): Lane | undefined {
+    if (to !== undefined) return this.#lanes.get(to);
+    // Any peer can answer from what it has.
+    if (kind === "local" && this.#leader === undefined) return this.#lanes.values().next().value;
+    return this.#leader?.lane;
+  }
+
+  #findLeader(): void {
+    let found: Leader | undefined;
+    for (const [lane, { term, leader }] of this.#views) {
+      // One who leads in an earlier term has not heard yet that it was deposed.
+      if (leader !== lane.peer || term < this.#latestTerm) continue;
+      found = { peer: lane.peer, term, lane };
+      this.#latestTerm = term;
+    }
+    const before = this.#leader;
+    this.#leader = found;
+    if (found === undefined || (before?.lane === found.lane && before.term === found.term)) return;
+    this.#events.onLeader(found.peer, found.term);
+    for (const { resolve } of this.#leaderWaiters.splice(0)) resolve(found.peer);
+    this.reroute();
+  }
+
+  /** Nobody waits for this call any longer, because of `cause`. */
+  #giveUp(call: Waiting, cause: RaftError): void {
+    const handedOver = call.isLost || (call.lane?.forget(call) ?? false);
+    if (handedOver && call.kind === "propose") call.fail(unknownOutcome(cause.message, cause));
+    else call.fail(cause);
+  }
+
+  /** One timer for all deadlines: most calls are answered long before theirs. */
+  #armTimer(deadline: number): void {
+    if (deadline >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = deadline;
+    const delayMs = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(deadline - performance.now())));
+    // Answers that waited while this thread was held up come first: a turn of the event loop brings them in.
+    this.#timer = setTimeout(() => setImmediate(() => this.#expire()), delayMs);
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const call of [...this.#waiting]) {
+      if (call.deadline > now) next = Math.min(next, call.deadline);
+      else this.#giveUp(call, timedOut(call));
+    }
+    this.#unrouted = this.#unrouted.filter((call) => this.#waiting.has(call));
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    if (next < Number.POSITIVE_INFINITY) this.#armTimer(next);
+  }
+}
+
+function timedOut({ lane, isLost, timeoutMs }: Waiting): RaftError {
+  if (isLost) return new RaftError("ERR_TIMEOUT", `no answer within ${timeoutMs} ms`);
+  if (lane === undefined) return new RaftError("ERR_NOT_LEADER", `no leader was found within ${timeoutMs} ms`);
+  return new RaftError("ERR_TIMEOUT", `no answer from ${lane.peer} within ${timeoutMs} ms`);
+}
+
+function aborted(signal: AbortSignal): RaftError {
+  return new RaftError("ERR_ABORTED", "the call was aborted", { cause: signal.reason });
+}
+
+function unknownOutcome(message: string, cause: RaftError): RaftError {
+  const text = `${message}; the command was handed over and may or may not be applied`;
+  return new RaftError("ERR_UNKNOWN_OUTCOME", text, { outcome: "unknown", cause });
+}
+
+function machineThrew(kind: Call["kind"], threw: Thrown): RaftError {
+  const cause = new Error(threw.message);
+  cause.name = threw.name;
+  if (threw.stack !== undefined) cause.stack = threw.stack;
+  const outcome = kind === "propose" ? "applied" : "not-applied";
+  return new RaftError("ERR_MACHINE_THREW", `the state machine threw ${threw.name}: ${threw.message}`, {
+    outcome,
+    cause,
+  });
+}

@@ -1,0 +1,220 @@
+import type { MessagePort } from "node:worker_threads";
+import type { MachineSpec } from "../machine/load.ts";
+import type { Configuration } from "../raft/entry.ts";
+import { type Outcome, RaftError, type RaftErrorCode } from "../raft/errors.ts";
+import type { PeerId } from "../raft/message.ts";
+import type { Durability, StoreIdentity } from "../storage/store.ts";
+
+// All that crosses a port, in one file. Raft's own messages travel as packets: see wire.ts.
+
+/** A RaftError as plain data: a port would lose its class and its fields. */
+export interface ErrorData {
+  readonly code: RaftErrorCode;
+  readonly message: string;
+  readonly outcome: Outcome;
+  readonly leader?: string | undefined;
+  readonly cause?: { readonly name: string; readonly message: string } | undefined;
+}
+
+/** Anything thrown, as data; what is no RaftError gets the code `otherwise`. */
+export function errorData(error: unknown, otherwise: RaftErrorCode): ErrorData {
+  const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
+  if (!(error instanceof RaftError)) return { code: otherwise, message, outcome: "unknown", cause: { name, message } };
+  const { code, outcome, leader, cause } = error;
+  const causeData = cause instanceof Error ? { name: cause.name, message: cause.message } : undefined;
+  return { code, message, outcome, leader, cause: causeData };
+}
+
+/** The error again. */
+export function fromErrorData(data: ErrorData): RaftError {
+  const info = { outcome: data.outcome, leader: data.leader };
+  if (data.cause === undefined) return new RaftError(data.code, data.message, info);
+  const cause = new Error(data.cause.message);
+  cause.name = data.cause.name;
+  return new RaftError(data.code, data.message, { ...info, cause });
+}
+
+// ---- the lane: between a client's thread and a peer
+
+/** How fresh an answer must be: as of now for everybody, or whatever this peer has applied. */
+export type Consistency = "linearizable" | "local";
+
+export type LaneRequest =
+  | {
+      readonly kind: "propose";
+      /** The commands are numbered from here, by the lane. */
+      readonly firstId: number;
+      readonly count: number;
+      /** Packed entries, not stamped yet. */
+      readonly packed: Uint8Array;
+      /** Whether the client wants to hear when they are appended. */
+      readonly tellAppended: boolean;
+    }
+  | { readonly kind: "query"; readonly id: number; readonly query: Uint8Array; readonly consistency: Consistency };
+
+export type LaneReply =
+  | {
+      readonly kind: "appended";
+      readonly firstId: number;
+      readonly count: number;
+      readonly index: number;
+      readonly term: number;
+    }
+  | {
+      readonly kind: "results";
+      readonly firstId: number;
+      readonly count: number;
+      /** Of the first command; the others follow without a gap. */
+      readonly index: number;
+      readonly term: number;
+      readonly results: Uint8Array;
+    }
+  | { readonly kind: "refused"; readonly firstId: number; readonly count: number; readonly error: ErrorData }
+  | { readonly kind: "answer"; readonly id: number; readonly answer: Uint8Array }
+  /** Whom this peer takes for the leader; sent whenever that changes, before anything that follows from it. */
+  | { readonly kind: "leader"; readonly term: number; readonly leader: PeerId | undefined }
+  | { readonly kind: "applied"; readonly incarnation: number; readonly entries: readonly AppliedEntry[] };
+
+/** An entry that a peer applied. No-ops and configurations are entries too. */
+export interface AppliedEntry {
+  readonly index: number;
+  readonly term: number;
+  readonly kind: "command" | "noop" | "configuration";
+  /** Only of a command. */
+  readonly command?: unknown;
+}
+
+// ---- between the supervisor's thread and a peer's thread
+
+/** What a peer's thread is started with. */
+export interface PeerData {
+  readonly id: PeerId;
+  readonly group: string;
+  readonly peers: readonly PeerId[];
+  readonly path: string;
+  readonly identity: StoreIdentity;
+  readonly configuration: Configuration;
+  /** Whether the store has been there before; then it must be there now. */
+  readonly born: boolean;
+  readonly durability: Durability;
+  readonly machine: MachineSpec;
+  readonly heartbeatMs: number;
+  readonly electionMs: readonly [number, number];
+  readonly cacheBytes: number;
+  readonly seed: number;
+  readonly trace: boolean;
+  readonly shared: SharedWords;
+  /** Which of the gates is this thread's. */
+  readonly gate: number;
+  /** To the network. */
+  readonly rpc: MessagePort;
+  /** To the app. */
+  readonly lane: MessagePort;
+}
+
+/** Memory that all threads of a supervisor see. */
+export interface SharedWords {
+  /** See gates.ts. */
+  readonly gates: SharedArrayBuffer;
+  /** See board.ts. */
+  readonly board: SharedArrayBuffer;
+  /** One Int32 a peer, see pause.ts. */
+  readonly pauses: SharedArrayBuffer;
+}
+
+/** What a peer's thread tells the supervisor's. */
+export type PeerNotice =
+  /** The store is open. The peer says nothing to anybody before it is answered with `speak`. */
+  | { readonly kind: "opened"; readonly incarnation: number }
+  | { readonly kind: "up" }
+  | { readonly kind: "failed"; readonly error: ErrorData }
+  | { readonly kind: "stopped" };
+
+/** What the supervisor's thread tells a peer's. */
+export type PeerOrder =
+  | { readonly kind: "speak" }
+  /** Makes the loop turn, so that it sees a pause. */
+  | { readonly kind: "wake" }
+  | { readonly kind: "stop" };
+
+// ---- between the app's thread and the supervisor's
+
+/** What the supervisor's thread is started with. */
+export interface SupervisorData {
+  readonly peers: readonly {
+    readonly id: PeerId;
+    readonly path: string;
+    readonly store: string;
+    readonly born: boolean;
+  }[];
+  readonly cluster: string;
+  readonly durability: Durability;
+  readonly machine: MachineSpec;
+  readonly heartbeatMs: number;
+  readonly electionMs: readonly [number, number];
+  readonly cacheBytes: number;
+  readonly restart:
+    | { readonly intensity: number; readonly periodMs: number; readonly backoffMs: readonly [number, number] }
+    | false;
+  readonly seed: number;
+  readonly trace: boolean;
+  readonly shared: SharedWords;
+  /** The cluster's folder. */
+  readonly directory: string;
+  /** Where calls come in. */
+  readonly control: MessagePort;
+  /** Where news go. */
+  readonly news: MessagePort;
+}
+
+/** What happens in a cluster. */
+export type ClusterEvent =
+  /** A peer has opened its store and takes part. */
+  | { readonly type: "up"; readonly peer: PeerId; readonly incarnation: number }
+  /** A peer was elected. */
+  | { readonly type: "leader"; readonly peer: PeerId; readonly term: number }
+  /** A peer's thread ended, asked for (`requested`) or not. */
+  | {
+      readonly type: "crash";
+      readonly peer: PeerId;
+      readonly incarnation: number;
+      readonly requested: boolean;
+      readonly error: RaftError | undefined;
+    }
+  /** The policy starts the peer again in `delayMs`. */
+  | { readonly type: "restart"; readonly peer: PeerId; readonly delayMs: number }
+  /** The peer is not started again: `start()` of the peer tries once more. */
+  | { readonly type: "given-up"; readonly peer: PeerId; readonly error: RaftError }
+  /** The peer's thread hangs in native code and cannot be ended safely. */
+  | { readonly type: "wedged"; readonly peer: PeerId }
+  /** The peer was stopped by `stop()` of the peer. */
+  | { readonly type: "down"; readonly peer: PeerId }
+  /** With the option `trace`: what a peer applied in one step. */
+  | {
+      readonly type: "applied";
+      readonly peer: PeerId;
+      /** A new incarnation begins again: with its snapshot, or with the first entry. */
+      readonly incarnation: number;
+      readonly entries: readonly AppliedEntry[];
+    };
+
+/** An event with its errors as data. */
+export type EventData = {
+  [Type in ClusterEvent["type"]]: Wire<Extract<ClusterEvent, { type: Type }>>;
+}[ClusterEvent["type"]];
+type Wire<Event> = {
+  readonly [Key in keyof Event]: Event[Key] extends RaftError | undefined
+    ? ErrorData | Exclude<Event[Key], RaftError>
+    : Event[Key];
+};
+
+/** What the supervisor's thread tells the app's. */
+export type News =
+  /** A peer's thread was started; this leads to it. */
+  | { readonly kind: "lane"; readonly peer: PeerId; readonly port: MessagePort }
+  | { readonly kind: "event"; readonly event: EventData };
+
+/** The answer to a call of the control plane: comlink would lose what is special in an error. */
+export type Settled<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly error: ErrorData };

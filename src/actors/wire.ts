@@ -1,0 +1,257 @@
+import { parseBatches } from "../raft/entry.ts";
+import { InvariantError, invariant } from "../raft/errors.ts";
+import type { Message, MessageType, PeerId } from "../raft/message.ts";
+
+/**
+ * All that one peer says to one neighbour at the end of a drain. `bytes` holds one frame a message:
+ *
+ *     frame  0 u32 length   of the whole frame
+ *            4 u8  type
+ *            5     the message's fields in the order of their declaration: numbers as f64, booleans as u8; after those of
+ *                  an AppendEntries its batches, as they are (see entry.ts)
+ *
+ * All numbers are little-endian. The network looks at lengths and types only.
+ */
+export interface Packet {
+  readonly kind: "packet";
+  readonly group: string;
+  readonly from: PeerId;
+  readonly to: PeerId;
+  /** The sender's own. */
+  readonly fromIncarnation: number;
+  /** The addressee's as far as the sender knows it; 0 when it does not, and then the network fills it in. */
+  readonly toIncarnation: number;
+  /** Nobody else's: the buffer may be transferred, and the batches decoded from it may be written to. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** What the network brings to a peer. */
+export type Delivery =
+  | Packet
+  /** That incarnation of `peer` is dead. */
+  | { readonly kind: "down"; readonly peer: PeerId; readonly incarnation: number }
+  /** A call to `peer` failed: the request or its reply was lost. Said in the network of labrpc only. */
+  | { readonly kind: "unreachable"; readonly peer: PeerId };
+
+const FRAME_HEADER_BYTES = 5;
+const MAX_FRAME_BYTES = 2 ** 32 - 1;
+
+const TYPE_CODES: Readonly<Record<MessageType, number>> = {
+  PreVote: 1,
+  PreVoteReply: 2,
+  RequestVote: 3,
+  RequestVoteReply: 4,
+  AppendEntries: 5,
+  AppendEntriesReply: 6,
+};
+
+/** By code. */
+const TYPES: readonly (MessageType | undefined)[] = Object.entries(TYPE_CODES).reduce<(MessageType | undefined)[]>(
+  (types, [type, code]) => {
+    types[code] = type as MessageType;
+    return types;
+  },
+  [],
+);
+
+/** Of a frame, header included, without an AppendEntries' batches. */
+const FIXED_BYTES: Readonly<Record<MessageType, number>> = {
+  PreVote: FRAME_HEADER_BYTES + 3 * 8,
+  PreVoteReply: FRAME_HEADER_BYTES + 2 * 8 + 1,
+  RequestVote: FRAME_HEADER_BYTES + 3 * 8,
+  RequestVoteReply: FRAME_HEADER_BYTES + 8 + 1,
+  AppendEntries: FRAME_HEADER_BYTES + 5 * 8,
+  AppendEntriesReply: FRAME_HEADER_BYTES + 6 * 8 + 1,
+};
+
+/** Whether a message asks; all others answer one that does. */
+export function isRequest(type: MessageType): boolean {
+  switch (type) {
+    case "PreVote":
+    case "RequestVote":
+    case "AppendEntries":
+      return true;
+    case "PreVoteReply":
+    case "RequestVoteReply":
+    case "AppendEntriesReply":
+      return false;
+  }
+}
+
+/** A place in bytes that moves on with each field written or read there. */
+class Cursor {
+  readonly #view: DataView;
+  offset: number;
+
+  constructor(bytes: Uint8Array, offset: number) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.offset = offset;
+  }
+
+  putHeader(length: number, code: number): void {
+    this.#view.setUint32(this.offset, length, true);
+    this.#view.setUint8(this.offset + 4, code);
+    this.offset += FRAME_HEADER_BYTES;
+  }
+
+  putNumber(value: number): void {
+    this.#view.setFloat64(this.offset, value, true);
+    this.offset += 8;
+  }
+
+  putFlag(value: boolean): void {
+    this.#view.setUint8(this.offset, value ? 1 : 0);
+    this.offset += 1;
+  }
+
+  number(): number {
+    const value = this.#view.getFloat64(this.offset, true);
+    this.offset += 8;
+    return value;
+  }
+
+  flag(): boolean {
+    const value = this.#view.getUint8(this.offset);
+    invariant(value <= 1, () => `a boolean is 0 or 1, got ${value} at byte ${this.offset}`);
+    this.offset += 1;
+    return value === 1;
+  }
+}
+
+function frameBytes(message: Message): number {
+  let length = FIXED_BYTES[message.type];
+  if (message.type === "AppendEntries") for (const batch of message.batches) length += batch.bytes.byteLength;
+  invariant(length <= MAX_FRAME_BYTES, () => `a message of ${length} bytes, at most ${MAX_FRAME_BYTES} fit a frame`);
+  return length;
+}
+
+function writeFields(cursor: Cursor, bytes: Uint8Array, message: Message): void {
+  switch (message.type) {
+    case "PreVote":
+    case "RequestVote":
+      cursor.putNumber(message.term);
+      cursor.putNumber(message.lastLogIndex);
+      cursor.putNumber(message.lastLogTerm);
+      return;
+    case "PreVoteReply":
+      cursor.putNumber(message.term);
+      cursor.putNumber(message.proposedTerm);
+      cursor.putFlag(message.voteGranted);
+      return;
+    case "RequestVoteReply":
+      cursor.putNumber(message.term);
+      cursor.putFlag(message.voteGranted);
+      return;
+    case "AppendEntries":
+      cursor.putNumber(message.term);
+      cursor.putNumber(message.prevLogIndex);
+      cursor.putNumber(message.prevLogTerm);
+      cursor.putNumber(message.leaderCommit);
+      cursor.putNumber(message.round);
+      for (const batch of message.batches) {
+        bytes.set(batch.bytes, cursor.offset);
+        cursor.offset += batch.bytes.byteLength;
+      }
+      return;
+    case "AppendEntriesReply":
+      cursor.putNumber(message.term);
+      cursor.putNumber(message.round);
+      cursor.putFlag(message.success);
+      cursor.putNumber(message.prevLogIndex);
+      cursor.putNumber(message.matchIndex);
+      cursor.putNumber(message.conflictIndex);
+      cursor.putNumber(message.conflictTerm);
+      return;
+    default:
+      throw unknownMessage(message);
+  }
+}
+
+function unknownMessage(message: never): InvariantError {
+  return new InvariantError(`no frame for a message like ${JSON.stringify(message)}`);
+}
+
+/** Reads the fields behind a frame's header. Fields are read in the order in which literals are evaluated: as written. */
+function readFields(cursor: Cursor, bytes: Uint8Array, type: MessageType, end: number): Message {
+  switch (type) {
+    case "PreVote":
+    case "RequestVote":
+      return { type, term: cursor.number(), lastLogIndex: cursor.number(), lastLogTerm: cursor.number() };
+    case "PreVoteReply":
+      return { type, term: cursor.number(), proposedTerm: cursor.number(), voteGranted: cursor.flag() };
+    case "RequestVoteReply":
+      return { type, term: cursor.number(), voteGranted: cursor.flag() };
+    case "AppendEntries":
+      return {
+        type,
+        term: cursor.number(),
+        prevLogIndex: cursor.number(),
+        prevLogTerm: cursor.number(),
+        leaderCommit: cursor.number(),
+        round: cursor.number(),
+        batches: parseBatches(bytes.subarray(cursor.offset, end)),
+      };
+    case "AppendEntriesReply":
+      return {
+        type,
+        term: cursor.number(),
+        round: cursor.number(),
+        success: cursor.flag(),
+        prevLogIndex: cursor.number(),
+        matchIndex: cursor.number(),
+        conflictIndex: cursor.number(),
+        conflictTerm: cursor.number(),
+      };
+  }
+}
+
+/** Packs messages into frames, in one buffer of exactly their size, which holds copies of all batches. */
+export function encodeFrames(messages: readonly Message[]): Uint8Array<ArrayBuffer> {
+  let byteLength = 0;
+  for (const message of messages) byteLength += frameBytes(message);
+  const bytes = new Uint8Array(byteLength);
+  const cursor = new Cursor(bytes, 0);
+  for (const message of messages) {
+    cursor.putHeader(frameBytes(message), TYPE_CODES[message.type]);
+    writeFields(cursor, bytes, message);
+  }
+  return bytes;
+}
+
+/**
+ * The messages in frames; batches are views of `bytes`, not copies.
+ * @throws InvariantError when the bytes are no frames.
+ */
+export function decodeFrames(bytes: Uint8Array): Message[] {
+  const messages: Message[] = [];
+  const cursor = new Cursor(bytes, 0);
+  forEachFrame(bytes, (type, start, end) => {
+    cursor.offset = start + FRAME_HEADER_BYTES;
+    messages.push(readFields(cursor, bytes, type, end));
+  });
+  return messages;
+}
+
+/**
+ * Calls `visit` for each frame, which lies in `start..end`, the end not included; looks at nothing but its header.
+ * @throws InvariantError when the bytes are no frames.
+ */
+export function forEachFrame(bytes: Uint8Array, visit: (type: MessageType, start: number, end: number) => void): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let start = 0;
+  while (start < bytes.byteLength) {
+    const room = bytes.byteLength - start;
+    invariant(room >= FRAME_HEADER_BYTES, () => `a frame needs ${FRAME_HEADER_BYTES} bytes, got ${room}`);
+    const length = view.getUint32(start, true);
+    const code = view.getUint8(start + 4);
+    const type = TYPES[code];
+    invariant(type !== undefined, () => `no message has the type ${code}`);
+    const fixed = FIXED_BYTES[type];
+    invariant(
+      length <= room && (length === fixed || (type === "AppendEntries" && length > fixed)),
+      () => `a frame of ${length} bytes for ${type}, which takes ${fixed} without entries, and ${room} are there`,
+    );
+    visit(type, start, start + length);
+    start += length;
+  }
+}

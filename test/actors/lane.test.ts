@@ -1,0 +1,165 @@
+import { MessageChannel } from "node:worker_threads";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type Call, Lane, type LaneOwner } from "../../src/actors/lane.ts";
+import type { LaneReply, LaneRequest } from "../../src/actors/protocol.ts";
+import { encodeResults, pack } from "../../src/machine/codec.ts";
+import { stampBatch } from "../../src/raft/entry.ts";
+
+/** A lane, the peer's end of it, and what its owner hears. */
+function setUp() {
+  const { port1, port2: peer } = new MessageChannel();
+  const heard: unknown[] = [];
+  const owner: LaneOwner = {
+    onLeader: (_lane, term, leader) => heard.push(["leader", term, leader]),
+    onSettled: (call, { result }, index, term) => heard.push(["settled", call.id, result, index, term]),
+    onRefused: (call, error) => heard.push(["refused", call.id, error.code]),
+    onApplied: (id, incarnation, entries) => heard.push(["applied", id, incarnation, entries.length]),
+    onClosed: (_lane, unsent, sent) => heard.push(["closed", unsent.length, sent.length]),
+  };
+  const lane = new Lane("p1", port1, owner);
+  const requests: LaneRequest[] = [];
+  peer.on("message", (request: LaneRequest) => requests.push(request));
+  onTestFinished(() => peer.close());
+  return { lane, peer, heard, requests, reply: (...replies: LaneReply[]) => peer.postMessage(replies) };
+}
+
+function call(kind: Call["kind"], onAppended?: Call["onAppended"]): Call {
+  return { kind, data: pack("x"), onAppended, settle: () => {}, fail: () => {}, id: 0 };
+}
+
+/** Long enough for what was posted to arrive: several turns of the event loop. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+const results = (...values: unknown[]) => encodeResults(values.map((result) => ({ result, threw: undefined })));
+
+describe("a lane", () => {
+  it("sends the commands of one turn as one message, and numbers them", async () => {
+    const { lane, requests } = setUp();
+    for (let at = 0; at < 3; at++) lane.add(call("propose"));
+    expect(requests).toEqual([]);
+    await turns();
+    expect(requests).toMatchObject([{ kind: "propose", firstId: 1, count: 3, tellAppended: false }]);
+    const [request] = requests;
+    if (request?.kind !== "propose") throw new Error("no commands");
+    expect(stampBatch(request.packed, { firstIndex: 1, term: 1, time: 0 }).lastIndex).toBe(3);
+    lane.add(call("propose"));
+    await turns();
+    expect(requests[1]).toMatchObject({ firstId: 4, count: 1 });
+  });
+
+  it("keeps the order of commands and queries, and of those who want to hear when they are appended", async () => {
+    const { lane, requests } = setUp();
+    lane.add(call("propose"));
+    lane.add(call("propose"));
+    lane.add(call("linearizable"));
+    lane.add(call("local"));
+    lane.add(call("propose", () => {}));
+    lane.add(call("propose"));
+    await turns();
+    expect(requests).toMatchObject([
+      { kind: "propose", firstId: 1, count: 2, tellAppended: false },
+      { kind: "query", id: 3, consistency: "linearizable" },
+      { kind: "query", id: 4, consistency: "local" },
+      { kind: "propose", firstId: 5, count: 1, tellAppended: true },
+      { kind: "propose", firstId: 6, count: 1, tellAppended: false },
+    ]);
+  });
+
+  it("hands each result to the command it belongs to, and each once", async () => {
+    const { lane, heard, reply } = setUp();
+    const appended: unknown[] = [];
+    for (let at = 0; at < 3; at++) lane.add(call("propose", (where) => appended.push(where)));
+    lane.add(call("linearizable"));
+    await turns();
+    reply(
+      { kind: "appended", firstId: 1, count: 3, index: 10, term: 2 },
+      { kind: "results", firstId: 2, count: 2, index: 11, term: 2, results: results("b", "c") },
+      { kind: "answer", id: 4, answer: results("d") },
+      { kind: "results", firstId: 1, count: 1, index: 10, term: 2, results: results("a") },
+      { kind: "results", firstId: 1, count: 1, index: 10, term: 2, results: results("again") },
+    );
+    await turns();
+    expect(appended).toEqual([10, 11, 12].map((index) => ({ index, term: 2 })));
+    expect(heard).toEqual([
+      ["settled", 2, "b", 11, 2],
+      ["settled", 3, "c", 12, 2],
+      ["settled", 4, "d", 0, 0],
+      ["settled", 1, "a", 10, 2],
+    ]);
+  });
+
+  it("tells of refusals, of leaders and of what was applied, in the order in which they come", async () => {
+    const { lane, heard, reply } = setUp();
+    lane.add(call("propose"));
+    lane.add(call("propose"));
+    await turns();
+    const error = { code: "ERR_NOT_LEADER", message: "no", outcome: "not-applied" } as const;
+    reply(
+      { kind: "leader", term: 3, leader: "p2" },
+      { kind: "refused", firstId: 1, count: 2, error },
+      { kind: "applied", incarnation: 1, entries: [{ index: 1, term: 1, kind: "noop" }] },
+    );
+    await turns();
+    expect(heard).toEqual([
+      ["leader", 3, "p2"],
+      ["refused", 1, "ERR_NOT_LEADER"],
+      ["refused", 2, "ERR_NOT_LEADER"],
+      ["applied", "p1", 1, 1],
+    ]);
+  });
+
+  it("says of a call that is forgotten whether the peer may have it, and ignores its answer", async () => {
+    const { lane, heard, reply, requests } = setUp();
+    const sent = call("propose");
+    lane.add(sent);
+    await turns();
+    const unsent = call("propose");
+    lane.add(unsent);
+    expect(lane.forget(unsent)).toBe(false);
+    expect(lane.forget(sent)).toBe(true);
+    reply({ kind: "results", firstId: 1, count: 1, index: 1, term: 1, results: results("late") });
+    await turns();
+    expect(heard).toEqual([]);
+    expect(requests).toHaveLength(1);
+  });
+
+  it("tells what was handed over and what was not when the peer's thread ends, after its last words", async () => {
+    const { lane, heard, peer, reply } = setUp();
+    for (let at = 0; at < 3; at++) lane.add(call("propose"));
+    await turns();
+    reply({ kind: "results", firstId: 1, count: 1, index: 1, term: 1, results: results("last") });
+    peer.close();
+    await turns();
+    expect(heard).toEqual([
+      ["settled", 1, "last", 1, 1],
+      ["closed", 0, 2],
+    ]);
+  });
+
+  it("gives all others their answers when a caller's own function throws", async () => {
+    const { lane, heard, reply } = setUp();
+    const uncaught: unknown[] = [];
+    const listeners = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    process.once("uncaughtException", (error) => uncaught.push(error));
+    onTestFinished(() => {
+      for (const listener of listeners) process.on("uncaughtException", listener);
+    });
+    const mistake = new Error("a mistake of the caller's");
+    lane.add(
+      call("propose", () => {
+        throw mistake;
+      }),
+    );
+    await turns();
+    reply(
+      { kind: "appended", firstId: 1, count: 1, index: 1, term: 1 },
+      { kind: "results", firstId: 1, count: 1, index: 1, term: 1, results: results("a") },
+    );
+    await turns();
+    expect(heard).toEqual([["settled", 1, "a", 1, 1]]);
+    expect(uncaught).toEqual([mistake]);
+  });
+});

@@ -1,0 +1,260 @@
+import { describe, expect, it } from "vitest";
+import type { LaneReply, LaneRequest } from "../../src/actors/protocol.ts";
+import { Shell } from "../../src/actors/shell.ts";
+import { decodeFrames, encodeFrames, type Packet } from "../../src/actors/wire.ts";
+import { decodeResults, pack } from "../../src/machine/codec.ts";
+import type { StateMachine } from "../../src/machine/state-machine.ts";
+import type { Save } from "../../src/raft/effects.ts";
+import { EntryKind, packEntries } from "../../src/raft/entry.ts";
+import type { AppendEntries, Message } from "../../src/raft/message.ts";
+import { DEFAULT_LIMITS } from "../../src/raft/options.ts";
+import { MemoryDisk, MemoryStore } from "../../src/storage/memory.ts";
+import type { Store } from "../../src/storage/store.ts";
+
+const CLIENT = 1;
+
+/** Remembers what it was told; throws at the command "refuse". */
+class Recorder implements StateMachine<string, number, unknown, readonly string[]> {
+  readonly commands: string[] = [];
+  apply(command: string): number {
+    if (command === "refuse") throw new Error("refused");
+    return this.commands.push(command);
+  }
+  query(): readonly string[] {
+    return [...this.commands];
+  }
+  snapshot(): Uint8Array {
+    return new Uint8Array();
+  }
+  restore(): void {}
+}
+
+/** A shell of peer "a" with everything around it in plain sight. `journal` holds what it did, in order. */
+function setUp(peers: readonly string[], disk = new MemoryDisk()) {
+  const journal: string[] = [];
+  const sent: { to: string; message: Message }[] = [];
+  const packets: Packet[] = [];
+  const replies: LaneReply[] = [];
+  const time = { now: 0 };
+  const identity = { cluster: "c", peer: "a", store: "s" };
+  const memory = MemoryStore.open({ disk, identity, configuration: { voters: peers }, born: false });
+  const saves: Save[] = [];
+  const store: Store = {
+    state: memory.state,
+    save(save) {
+      journal.push("save");
+      saves.push(save);
+      memory.save(save);
+    },
+    read: (from, maxBytes) => memory.read(from, maxBytes),
+    close: () => memory.close(),
+  };
+  const machine = new Recorder();
+  const shell = new Shell({
+    group: "g",
+    raft: {
+      ...DEFAULT_LIMITS,
+      id: "a",
+      heartbeatMs: 50,
+      electionMs: [150, 300],
+      commitNewsMs: 5,
+      random: () => 0,
+    },
+    store,
+    machine: machine as StateMachine,
+    clock: { now: () => time.now, wall: () => 1_000 + time.now },
+    send: (batch) => {
+      for (const packet of batch) {
+        packets.push(packet);
+        for (const message of decodeFrames(packet.bytes)) {
+          journal.push(`${message.type} to ${packet.to}`);
+          sent.push({ to: packet.to, message });
+        }
+      }
+    },
+    reply: (_client, batch) => {
+      journal.push("reply");
+      replies.push(...batch);
+    },
+    applying: () => {},
+    trace: false,
+  });
+  shell.addClient(CLIENT);
+  const deliver = (from: string, ...messages: Message[]) =>
+    shell.deliver({
+      kind: "packet",
+      group: "g",
+      from,
+      to: "a",
+      fromIncarnation: 1,
+      toIncarnation: 1,
+      bytes: encodeFrames(messages),
+    });
+  return {
+    shell,
+    machine,
+    journal,
+    packets,
+    replies,
+    saves,
+    time,
+    deliver,
+    take: () => sent.splice(0),
+    /** Wins the next election, with the vote of "b". */
+    elect() {
+      time.now += 1_000;
+      shell.turn();
+      const term = shell.raft.currentTerm + 1;
+      deliver("b", { type: "PreVoteReply", term: term - 1, proposedTerm: term, voteGranted: true });
+      shell.turn();
+      deliver("b", { type: "RequestVoteReply", term, voteGranted: true });
+      shell.turn();
+      this.acknowledge("b");
+      shell.turn();
+      journal.length = 0;
+      replies.length = 0;
+      saves.length = 0;
+    },
+    /** What `peer` would answer to the last AppendEntries. */
+    acknowledge(peer: string) {
+      const last = sent
+        .filter(
+          (one): one is { to: string; message: AppendEntries } =>
+            one.to === peer && one.message.type === "AppendEntries",
+        )
+        .at(-1);
+      if (last === undefined) throw new Error(`nothing was sent to ${peer}`);
+      const { term, round, prevLogIndex, batches } = last.message;
+      const matchIndex = batches.at(-1)?.lastIndex ?? prevLogIndex;
+      deliver(peer, {
+        type: "AppendEntriesReply",
+        term,
+        round,
+        success: true,
+        prevLogIndex,
+        matchIndex,
+        conflictIndex: 0,
+        conflictTerm: -1,
+      });
+    },
+  };
+}
+
+function propose(firstId: number, ...commands: unknown[]): LaneRequest {
+  const packed = packEntries(EntryKind.command, commands.map(pack));
+  return { kind: "propose", firstId, count: commands.length, packed, tellAppended: false };
+}
+
+describe("a turn of the shell", () => {
+  it("makes one write and one message to each neighbour of all that waited", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.elect();
+    peer.acknowledge("c");
+    peer.shell.turn();
+    peer.journal.length = 0;
+    for (let id = 1; id <= 100; id++) peer.shell.request(CLIENT, propose(id, `command ${id}`));
+    peer.shell.turn();
+    expect(peer.journal).toEqual(["AppendEntries to b", "AppendEntries to c", "save"]);
+    expect(peer.saves[0]?.batches).toHaveLength(100);
+  });
+
+  it("answers other peers only after the write", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.deliver("b", { type: "RequestVote", term: 3, lastLogIndex: 9, lastLogTerm: 2 });
+    peer.shell.turn();
+    expect(peer.journal.filter((step) => step !== "reply")).toEqual(["save", "RequestVoteReply to b"]);
+  });
+
+  it("answers a batch of commands with one message once a majority holds it", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.elect();
+    peer.shell.request(CLIENT, propose(1, "x", "refuse", "y"));
+    peer.shell.turn();
+    expect(peer.replies).toEqual([]);
+    peer.acknowledge("b");
+    peer.shell.turn();
+    expect(peer.replies).toHaveLength(1);
+    const reply = peer.replies[0];
+    if (reply?.kind !== "results") throw new Error("expected results");
+    expect(decodeResults(reply.results)).toMatchObject([
+      { result: 1 },
+      { threw: { name: "Error", message: "refused" } },
+      { result: 2 },
+    ]);
+    expect(peer.machine.commands).toEqual(["x", "y"]);
+  });
+
+  it("tells a client whom it follows before it refuses a command", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.shell.turn();
+    peer.replies.length = 0;
+    const leading = { term: 5, prevLogIndex: 1, prevLogTerm: 0, leaderCommit: 1, round: 1, batches: [] };
+    peer.deliver("c", { type: "AppendEntries", ...leading });
+    peer.shell.request(CLIENT, propose(1, "x"));
+    peer.shell.turn();
+    expect(peer.replies).toMatchObject([
+      { kind: "leader", term: 5, leader: "c" },
+      { kind: "refused", firstId: 1, count: 1, error: { code: "ERR_NOT_LEADER", leader: "c" } },
+    ]);
+  });
+
+  it("serves a linearizable query after a round of its own, and a local one at once", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.elect();
+    peer.take();
+    peer.shell.request(CLIENT, { kind: "query", id: 1, query: pack("all"), consistency: "linearizable" });
+    peer.shell.request(CLIENT, { kind: "query", id: 2, query: pack("all"), consistency: "local" });
+    peer.shell.turn();
+    expect(peer.replies).toMatchObject([{ kind: "answer", id: 2 }]);
+    peer.acknowledge("b");
+    peer.shell.turn();
+    expect(peer.replies).toMatchObject([
+      { kind: "answer", id: 2 },
+      { kind: "answer", id: 1 },
+    ]);
+  });
+
+  it("addresses a restarted peer by its new incarnation, and nobody in particular once it is known to be dead", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.elect();
+    peer.shell.deliver({ kind: "down", peer: "b", incarnation: 1 });
+    peer.packets.length = 0;
+    peer.time.now += 50;
+    peer.shell.turn();
+    expect(peer.packets.map(({ to, toIncarnation }) => [to, toIncarnation])).toEqual([
+      ["b", 0],
+      ["c", 0],
+    ]);
+  });
+
+  it("stops for good when the disk refuses a write: nothing is sent that stands on it", () => {
+    const disk = new MemoryDisk();
+    const peer = setUp(["a", "b", "c"], disk);
+    disk.failNext(new Error("no space"));
+    peer.deliver("b", { type: "RequestVote", term: 3, lastLogIndex: 9, lastLogTerm: 2 });
+    expect(() => peer.shell.turn()).toThrow(expect.objectContaining({ code: "ERR_STORAGE_FAILED" }));
+    expect(peer.journal).not.toContain("RequestVoteReply to b");
+  });
+});
+
+describe("a cluster of one", () => {
+  it("elects itself at once and applies what it has written", () => {
+    const peer = setUp(["a"]);
+    peer.shell.turn();
+    expect(peer.shell.raft.role).toBe("leader");
+    peer.shell.request(CLIENT, propose(1, "x"));
+    peer.shell.turn();
+    expect(peer.machine.commands).toEqual(["x"]);
+  });
+
+  it("applies its log again after a restart", () => {
+    const disk = new MemoryDisk();
+    const before = setUp(["a"], disk);
+    before.shell.turn();
+    before.shell.request(CLIENT, propose(1, "x", "y"));
+    before.shell.turn();
+    const after = setUp(["a"], disk);
+    after.shell.turn();
+    expect(after.machine.commands).toEqual(["x", "y"]);
+  });
+});
