@@ -1,0 +1,29 @@
+/** `flotilla`: a cluster of Raft peers inside this process, each an actor in a thread of its own. */
+export type { PeerFields, PeerState, PeerStatus } from "./actors/board.ts";
+export type { LinkRule } from "./actors/faults.ts";
+export type { LabrpcProfile } from "./actors/labrpc.ts";
+export type { Counters, PeerCounters } from "./actors/network.ts";
+export type { MachineOptions, RestartOptions, SupervisorOptions } from "./actors/options.ts";
+export type { AppliedEntry, ClusterEvent, Consistency } from "./actors/protocol.ts";
+export {
+  type Faults,
+  Peer,
+  type Proposed,
+  type ProposeOptions,
+  type QueryOptions,
+  Supervisor,
+  type WaitOptions,
+} from "./actors/supervisor.ts";
+export {
+  type CompareAndSwapResult,
+  type KeyValueAnswer,
+  type KeyValueCommand,
+  KeyValueMap,
+  type KeyValueQuery,
+  type KeyValueResult,
+} from "./machine/key-value.ts";
+export type { ApplyContext, StateMachine, StateMachineClass } from "./machine/state-machine.ts";
+export { type Outcome, RaftError, type RaftErrorCode, type RaftErrorInfo } from "./raft/errors.ts";
+export type { MessageType, PeerId } from "./raft/message.ts";
+export type { Role } from "./raft/state.ts";
+export type { Durability } from "./storage/store.ts";

@@ -1,0 +1,85 @@
+import { performance } from "node:perf_hooks";
+import { hashSeed, seededRandom } from "../../raft/random.ts";
+import { type Cluster, spawnCluster } from "../cluster.ts";
+import { LabError } from "../lab-error.ts";
+import { Lab } from "./lab.ts";
+import type { LabColumns, Scenario } from "./scenario.ts";
+
+/** The lab lets no test take longer, in seconds. */
+const LIMIT_SECONDS = 120;
+
+const MACHINE = new URL(`./log-machine.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
+
+export interface RunOptions {
+  /** What the scenario draws from by chance, and its cluster too. The order in which threads run it does not decide. */
+  readonly seed: number;
+}
+
+/**
+ * Runs a scenario on a cluster of its own, with timeouts as the lab advises and every vote and entry on disk before it
+ * counts.
+ * @throws LabError when it fails, which says at which step and with which seed; or what a cluster cannot start for.
+ */
+export async function runScenario(scenario: Scenario, { seed }: RunOptions): Promise<LabColumns> {
+  const cluster = await spawnCluster({
+    peers: scenario.peers,
+    machine: MACHINE,
+    durability: "disk",
+    heartbeatMs: 100,
+    electionMs: [250, 400],
+    seed,
+  });
+  const over = new AbortController();
+  const lab = new Lab(cluster, seededRandom(hashSeed(seed, scenario.name)), over.signal);
+  try {
+    await lab.network({ unreliable: scenario.unreliable });
+    const columns = await measure(scenario, lab);
+    await cluster.stop();
+    return columns;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const report = `${scenario.name}: ${message} Last step: ${lab.lastStep}. Seed: ${seed}.`;
+    const states = await describe(cluster);
+    await cluster.stop().catch(() => {});
+    throw new LabError(`${report}\n${states}`, { cause: error });
+  } finally {
+    over.abort();
+  }
+}
+
+async function measure(scenario: Scenario, lab: Lab): Promise<LabColumns> {
+  const begin = performance.now();
+  const before = await lab.cluster.totals();
+  await withinLimit(scenario.run(lab));
+  const after = await lab.cluster.totals();
+  return {
+    seconds: (performance.now() - begin) / 1_000,
+    rpcs: after.rpcs - before.rpcs,
+    bytes: after.bytes - before.bytes,
+    commands: after.commands - before.commands,
+  };
+}
+
+async function withinLimit(run: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new LabError(`It was not over after ${LIMIT_SECONDS} s.`)), LIMIT_SECONDS * 1_000);
+  });
+  try {
+    await Promise.race([run, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One line for each peer, for whoever has to find out what went wrong. */
+async function describe(cluster: Cluster): Promise<string> {
+  const lines = cluster.peers.map(async (peer) => {
+    const { id, state, role, currentTerm, leader, commitIndex, lastApplied, lastIndex, incarnation } =
+      await peer.status();
+    const reach = cluster.connected.has(id) ? "connected" : "cut off";
+    const log = `log to ${lastIndex}, commit ${commitIndex}, applied ${lastApplied}`;
+    return `  ${id}: ${state}, ${reach}, ${role} in term ${currentTerm} under ${leader ?? "nobody"}, ${log}, life ${incarnation}`;
+  });
+  return (await Promise.all(lines)).join("\n");
+}

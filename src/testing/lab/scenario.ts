@@ -1,0 +1,23 @@
+import type { Totals } from "../lab-helpers.ts";
+import type { Lab } from "./lab.ts";
+
+/** What a scenario used: the columns that the lab's tester prints. */
+export interface LabColumns extends Totals {
+  readonly seconds: number;
+}
+
+/** One of the tests of the 6.5840 Raft lab. */
+export interface Scenario {
+  /** The lab's name of it. */
+  readonly name: string;
+  /** What it is about. */
+  readonly title: string;
+  readonly part: "3A" | "3B" | "3C";
+  readonly peers: number;
+  /** Whether the network drops and delays messages from the beginning. */
+  readonly unreliable: boolean;
+  /** What the course's own solution used, as its handout of 2023 prints it; undefined where it prints nothing. */
+  readonly mit: LabColumns | undefined;
+  /** @throws LabError when something is not as it should be. */
+  run(lab: Lab): Promise<void>;
+}
