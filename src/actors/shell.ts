@@ -139,7 +139,7 @@ export class Shell {
     let now = clock.now();
     this.#raft.advance(now);
     this.#announceLeader();
-    for (let effects = this.#raft.effects(now); effects !== undefined; effects = this.#raft.effects(now)) {
+    for (let effects = this.#raft.effects(); effects !== undefined; effects = this.#raft.effects()) {
       this.#send(effects.before);
       if (effects.save !== undefined) {
         store.save(effects.save);

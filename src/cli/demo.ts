@@ -50,9 +50,8 @@ export async function demo(args: string[]): Promise<number> {
     process.once(signal, stop);
     return () => process.off(signal, stop);
   });
-  // Whoever read the lines has gone.
-  const onOutputError = () => interrupt.abort();
-  process.stdout.once("error", onOutputError);
+  // Whoever read the lines has gone. The listener stays: what is written on the way out fails too.
+  process.stdout.on("error", () => interrupt.abort());
 
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "flotilla-demo-")));
   try {
@@ -64,7 +63,6 @@ export async function demo(args: string[]): Promise<number> {
     process.stderr.write("flotilla demo: ended early, nothing was checked\n");
     return exitCode;
   } finally {
-    process.stdout.off("error", onOutputError);
     for (const stop of stops) stop();
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
   }

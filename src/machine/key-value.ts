@@ -153,8 +153,6 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
   }
 }
 
-export default KeyValueMap;
-
 /** First the number of entries, then one record an entry. */
 function chunks(cells: readonly Cell[]): Iterable<Uint8Array> {
   function* records(): Generator<Uint8Array> {

@@ -237,7 +237,7 @@ export class Raft {
   }
 
   /** All that has gathered since the last call, or undefined. A save among it must be reported before any other call. */
-  effects(now: number): Effects | undefined {
+  effects(): Effects | undefined {
     this.#expectSaved();
     const state = this.#state;
     if (state.role === "leader") {

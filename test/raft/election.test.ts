@@ -147,7 +147,7 @@ describe("§5.2 leader election: votes", () => {
   it("term and vote are one write, and the reply waits for it", () => {
     const { raft } = fresh();
     raft.step("b", 1, requestVote({ term: 4 }), 0);
-    expect(raft.effects(0)).toEqual({
+    expect(raft.effects()).toEqual({
       ...{ before: [], reads: [], refusedReads: [] },
       save: { hardState: { currentTerm: 4, votedFor: "b" }, truncateFrom: undefined, batches: [] },
       after: [{ to: "b", message: voteReply(4) }],
@@ -157,9 +157,9 @@ describe("§5.2 leader election: votes", () => {
   it("a candidate asks for votes only after its term and its own vote are durable", () => {
     const { raft } = fresh();
     raft.advance(SHORTEST);
-    while (raft.effects(SHORTEST) !== undefined);
+    while (raft.effects() !== undefined);
     raft.step("b", 1, preVoteReply(1), SHORTEST);
-    const effects = raft.effects(SHORTEST);
+    const effects = raft.effects();
     expect(effects?.before).toEqual([]);
     expect(effects?.save?.hardState).toEqual({ currentTerm: 1, votedFor: "a" });
     expect(effects?.after).toEqual([
@@ -171,12 +171,12 @@ describe("§5.2 leader election: votes", () => {
   it("a candidate counts its own vote only once it is durable", () => {
     const { raft } = fresh();
     raft.advance(SHORTEST);
-    while (raft.effects(SHORTEST) !== undefined);
+    while (raft.effects() !== undefined);
     raft.step("b", 1, preVoteReply(1), SHORTEST);
     // An answer to a request that was not even sent: nothing forbids the wire to be quick.
     raft.step("b", 1, voteReply(1), SHORTEST);
     expect(raft.role).toBe("candidate");
-    raft.effects(SHORTEST);
+    raft.effects();
     expect(raft.role).toBe("candidate");
     raft.saved(SHORTEST);
     expect(raft.role).toBe("leader");

@@ -221,7 +221,7 @@ export class Peer {
    */
   settle(crash?: "before save" | "after save"): Outgoing[] {
     const sent: Outgoing[] = [];
-    for (let effects = this.#raft.effects(this.now); effects !== undefined; effects = this.#raft.effects(this.now)) {
+    for (let effects = this.#raft.effects(); effects !== undefined; effects = this.#raft.effects()) {
       sent.push(...effects.before);
       if (crash === "before save") break;
       if (effects.save !== undefined) {

@@ -96,7 +96,7 @@ describe("§5.3 what a follower takes in", () => {
   it("new entries go behind the log, and the reply waits until they are durable", () => {
     const { raft } = follower([1]);
     raft.step("b", 1, appendEntries({ prevLogIndex: 2, prevLogTerm: 1, batches: [batch(3, 1, "x", "y")] }), 0);
-    const effects = raft.effects(0);
+    const effects = raft.effects();
     expect(effects?.before).toEqual([]);
     expect(texts(effects?.save?.batches ?? [])).toEqual(["1:x", "1:y"]);
     expect(effects?.after).toMatchObject([{ to: "b", message: { success: true, matchIndex: 4 } }]);
@@ -148,7 +148,7 @@ describe("§5.3 what a follower takes in", () => {
     const { raft, disk } = follower([1, 1, 1]);
     raft.step("b", 1, appendEntries({ term: 2, prevLogIndex: 3, prevLogTerm: 1, batches: [batch(4, 2, "b")] }), 0);
     raft.step("c", 1, appendEntries({ term: 3, prevLogIndex: 2, prevLogTerm: 1, batches: [batch(3, 3, "c")] }), 0);
-    const effects = raft.effects(0);
+    const effects = raft.effects();
     expect(effects?.save).toMatchObject({ truncateFrom: 3, hardState: { currentTerm: 3 } });
     if (effects?.save !== undefined) disk.save(effects.save);
     expect(texts(disk.batches).slice(1)).toEqual(["1:1.2", "3:c"]);
@@ -186,7 +186,7 @@ describe("§5.3 what a leader sends", () => {
     const peer = replicating();
     peer.raft.propose(pack(["x"]), 0);
     peer.raft.propose(pack(["y", "z"]), 0);
-    const effects = peer.raft.effects(peer.now);
+    const effects = peer.raft.effects();
     expect(appends(effects?.before ?? [], "b").map(range)).toEqual([[3, 5]]);
     expect(effects?.save).toMatchObject({ hardState: undefined, batches: [{ firstIndex: 3 }, { firstIndex: 4 }] });
     expect(effects?.after).toEqual([]);
@@ -554,7 +554,7 @@ describe("§5.3 the leader's commit index", () => {
     const peer = replicating();
     peer.raft.propose(pack(["x"]), 0);
     // The follower is quicker than the leader's own disk would be: its reply is there when the save is done.
-    const effects = peer.raft.effects(peer.now);
+    const effects = peer.raft.effects();
     if (effects?.save === undefined) throw new Error("nothing to save");
     expect(peer.raft.commitIndex).toBe(2);
     peer.disk.save(effects.save);
@@ -568,7 +568,7 @@ describe("§5.3 the leader's commit index", () => {
     const peer = new Peer("a", new Disk(["a"]));
     peer.tick(0);
     peer.raft.propose(pack(["x"]), 0);
-    peer.raft.effects(0);
+    peer.raft.effects();
     expect(peer.raft.commitIndex).toBe(2);
     peer.raft.saved(0);
     expect(peer.raft.commitIndex).toBe(3);
@@ -577,13 +577,13 @@ describe("§5.3 the leader's commit index", () => {
   it("nothing can be handed in while a save is under way", () => {
     const { raft, now } = replicating();
     raft.propose(pack(["x"]), 0);
-    raft.effects(now);
+    raft.effects();
     for (const call of [
       () => raft.step("b", 1, appendEntries(), now),
       () => raft.propose(pack(["y"]), 0),
       () => raft.read(1),
       () => raft.advance(now),
-      () => raft.effects(now),
+      () => raft.effects(),
       () => raft.unreachable("b"),
       () => raft.peerDied("b", 1, now),
     ]) {

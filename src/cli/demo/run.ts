@@ -60,14 +60,15 @@ export async function run({ directory, seconds, seed, clients: count, view, sign
   const following = follow();
 
   const lastCounts: number[] = [];
-  const ticker = setInterval(async () => {
+  const show = async () => {
     const peers = await Promise.all(supervisor.peers.map((peer) => peer.status()));
     lastCounts.push(figures.acked);
     if (lastCounts.length > SHOWS_A_SECOND + 1) lastCounts.shift();
     const { acked, unknown, elections } = figures;
     const perSecond = acked - (lastCounts[0] ?? 0);
     view.show({ seconds: now(), step, peers, acked, unknown, perSecond, elections });
-  }, SHOW_EVERY_MS);
+  };
+  const ticker = setInterval(show, SHOW_EVERY_MS);
 
   try {
     const workEnd = new AbortController();
@@ -99,6 +100,7 @@ export async function run({ directory, seconds, seed, clients: count, view, sign
     const values = await valuesOf(supervisor, histories);
     const peers = await finalPeers(supervisor);
     say("all peers have applied the same");
+    await show();
     return { evidence: { histories, values, peers }, figures, seconds: workSeconds, problems };
   } finally {
     clearInterval(ticker);

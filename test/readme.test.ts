@@ -1,0 +1,36 @@
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+
+const ROOT = new URL("../", import.meta.url);
+
+function read(path: string): Promise<string> {
+  return readFile(new URL(path, ROOT), "utf8");
+}
+
+/** The code of all blocks in TypeScript. */
+function codeBlocks(markdown: string): string[] {
+  return [...markdown.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code ?? "");
+}
+
+test.each(["quickstart.ts", "counter-machine.ts", "leader-lost.ts"])(
+  "the README shows examples/%s as it is, which is run elsewhere",
+  async (name) => {
+    expect(codeBlocks(await read("README.md"))).toContain(await read(`examples/${name}`));
+  },
+);
+
+test("the README's table has every option, and none that there is not", async () => {
+  const table = (await read("README.md")).split("\n## Options\n")[1]?.split("\n## ")[0] ?? "";
+  const named = [...table.matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name);
+  const { KNOWN_OPTIONS } = await import("../src/actors/options-schema.ts");
+  expect(named.sort()).toEqual([...(KNOWN_OPTIONS[""] ?? [])].sort());
+});
+
+test("the README's table of errors has every code, and none that there is not", async () => {
+  const table = (await read("README.md")).split("\n## Errors and outcomes\n")[1]?.split("\n## ")[0] ?? "";
+  const firstCells = table.split("\n").map((line) => line.split("|")[1] ?? "");
+  const named = firstCells.flatMap((cell) => [...cell.matchAll(/`(ERR_\w+)`/g)].map(([, code]) => code));
+  const union = (await read("src/raft/errors.ts")).split("export type RaftErrorCode")[1]?.split("\n\n")[0] ?? "";
+  const known = [...union.matchAll(/"(ERR_\w+)"/g)].map(([, code]) => code);
+  expect(named.sort()).toEqual(known.sort());
+});
