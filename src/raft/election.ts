@@ -126,9 +126,12 @@ function becomeLeader(state: State, now: number): void {
 
 /**
  * The leader's process is known to have died: nobody needs to wait for the election timer to find out. Those who
- * stood by it campaign at a random moment within the next `spreadMs`.
+ * stood by it campaign within the next `spreadMs`, one after the other: all hear of it at once, and two who campaign
+ * together split the votes and lose a whole election timeout.
  */
-export function leaderDied(state: State, now: number, spreadMs: number): void {
+export function leaderDied(state: State, leader: PeerId, now: number, spreadMs: number): void {
   becomeFollower(state, currentTerm(state), undefined, now);
-  state.electionDeadline = now + state.options.random() * spreadMs;
+  const survivors = state.configuration.voters.filter((voter) => voter !== leader);
+  const turn = survivors.indexOf(state.options.id) + state.options.random() / 2;
+  state.electionDeadline = now + (turn / survivors.length) * spreadMs;
 }

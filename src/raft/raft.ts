@@ -44,7 +44,7 @@ export interface Appended {
   readonly term: number;
 }
 
-/** How long after the news of the leader's death peers campaign, at random, in milliseconds. */
+/** Within how many milliseconds of the news of the leader's death its followers campaign. */
 const LEADER_DIED_SPREAD_MS = 10;
 
 /**
@@ -226,7 +226,9 @@ export class Raft {
   peerDied(peer: PeerId, incarnation: number, now: number): void {
     this.#expectSaved();
     const state = this.#state;
-    if (state.leader === peer && state.leaderIncarnation === incarnation) leaderDied(state, now, LEADER_DIED_SPREAD_MS);
+    if (state.leader === peer && state.leaderIncarnation === incarnation) {
+      leaderDied(state, peer, now, LEADER_DIED_SPREAD_MS);
+    }
     unreachable(state, peer);
   }
 

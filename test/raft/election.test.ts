@@ -545,13 +545,28 @@ describe("after a restart", () => {
 
 describe("news of the leader's death", () => {
   it("makes a follower forget its leader and campaign within ten milliseconds", () => {
-    const peer = new Peer("a", new Disk(THREE), { random: () => 0.5 });
+    const peer = new Peer("a", new Disk(THREE), { random: () => 1 });
     peer.receive("b", appendEntries(), 3);
     peer.now += 1;
     peer.raft.peerDied("b", 3, peer.now);
-    expect(peer.facts).toMatchObject({ role: "follower", leader: undefined, wakeAt: peer.now + 5 });
+    expect(peer.facts).toMatchObject({ role: "follower", leader: undefined, wakeAt: peer.now + 2.5 });
     expect(granted(peer.receive("c", preVote({ term: 2 })), "c")).toBe(true);
     expect(granted(peer.receive("c", requestVote({ term: 2 })), "c")).toBe(true);
+  });
+
+  it("makes its followers campaign one after the other, since all hear it at once", () => {
+    const slots = [0, 1].map((random) =>
+      ["a", "c"].map((id) => {
+        const peer = new Peer(id, new Disk(THREE), { random: () => random });
+        peer.receive("b", appendEntries(), 3);
+        peer.raft.peerDied("b", 3, peer.now);
+        return peer.raft.wakeAt - peer.now;
+      }),
+    );
+    expect(slots).toEqual([
+      [0, 5],
+      [2.5, 7.5],
+    ]);
   });
 
   it.each([
