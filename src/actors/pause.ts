@@ -6,12 +6,16 @@ const RUN = 0;
 const ASKED = 1;
 const FROZEN = 2;
 
-/** The peer's side, at the top of each turn of its loop: sleeps while a pause is in force. */
-export function freezeIfAsked(words: Int32Array, peer: number): void {
-  if (Atomics.load(words, peer) === RUN) return;
-  if (Atomics.compareExchange(words, peer, ASKED, FROZEN) === RUN) return;
+/**
+ * The peer's side, at the top of each turn of its loop: sleeps while a pause is in force.
+ * @returns whether it did, and mail may have come in meanwhile.
+ */
+export function freezeIfAsked(words: Int32Array, peer: number): boolean {
+  if (Atomics.load(words, peer) === RUN) return false;
+  if (Atomics.compareExchange(words, peer, ASKED, FROZEN) === RUN) return false;
   Atomics.notify(words, peer);
   Atomics.wait(words, peer, FROZEN);
+  return true;
 }
 
 /** Asks for a pause; the loop has to turn to see it. */

@@ -66,9 +66,11 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   );
   let timer: NodeJS.Timeout | undefined;
   let timerAt = Number.POSITIVE_INFINITY;
+  let again: NodeJS.Immediate | undefined;
 
   function turn(): void {
-    freezeIfAsked(pauses, position);
+    // The inbox goes before the timers: mail that waited while this thread stood still may show that nothing is overdue.
+    if (freezeIfAsked(pauses, position)) mailbox.drain();
     try {
       shell.turn();
     } catch (error) {
@@ -77,25 +79,29 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       throw error;
     }
     publish();
-    if (shell.isBusy) setImmediate(wake);
-    // A timer that fires too early does no harm; setting one at every turn would cost.
-    if (shell.raft.wakeAt < timerAt) {
-      clearTimeout(timer);
-      timerAt = shell.raft.wakeAt;
-      timer = setTimeout(onTimer, Math.max(0, Math.ceil(timerAt - performance.now())));
-    }
+    if (shell.isBusy) again ??= setImmediate(wake);
+    setTimer();
   }
 
-  /** The inbox goes first: mail that waited while this thread was held up may show that nothing is overdue. */
   function wake(): void {
-    freezeIfAsked(pauses, position);
+    again = undefined;
     mailbox.drain();
     turn();
   }
 
+  /** Moves the timer only to an earlier time: heartbeats put the deadline off again and again, and each move costs. */
+  function setTimer(): void {
+    const { wakeAt } = shell.raft;
+    if (wakeAt >= timerAt) return;
+    clearTimeout(timer);
+    timerAt = wakeAt;
+    timer = setTimeout(onTimer, Math.max(0, Math.ceil(wakeAt - performance.now())));
+  }
+
   function onTimer(): void {
     timerAt = Number.POSITIVE_INFINITY;
-    wake();
+    if (performance.now() < shell.raft.wakeAt) setTimer();
+    else wake();
   }
 
   function publish(): void {
@@ -121,6 +127,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   orders.onWake = wake;
   orders.onStop = () => {
     clearTimeout(timer);
+    clearImmediate(again);
     mailbox.close();
     store.close().then(
       () => report({ kind: "stopped" }),
