@@ -231,6 +231,8 @@ export class Supervisor {
       this.#stopped ??= this.#close(
         new RaftError("ERR_STOPPED", "the supervisor's thread has died", { outcome: "unknown" }),
       );
+      // What goes wrong in it is for those who call `stop`; nobody has to.
+      this.#stopped.catch(() => {});
     });
 
     const internals: Internals = {
@@ -373,12 +375,21 @@ export class Supervisor {
     await this.#close(stopped);
   }
 
+  /** A supervisor's thread that died took its peers with it, and could not say so. */
+  #markDown(): void {
+    for (const { id } of this.peers) {
+      const { state } = this.#board.status(id);
+      if (state === "up" || state === "paused") this.#board.setState(id, "down");
+    }
+  }
+
   async #close(error: RaftError): Promise<void> {
     this.#proposer.end(error);
     this.#news.close();
     this.#control.close();
     this.#unguard();
     for (const listener of [...this.#listeners]) listener.end();
+    this.#markDown();
     await this.#directory.release();
   }
 }

@@ -38,10 +38,9 @@ export async function runScenario(scenario: Scenario, { seed }: RunOptions): Pro
     return columns;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const report = `${scenario.name}: ${message} Last step: ${lab.lastStep}. Seed: ${seed}.`;
-    const states = await describe(cluster);
+    const report = `${scenario.name}, seed ${seed}, at the step "${lab.lastStep}": ${message}\n${await describe(cluster)}`;
     await cluster.stop().catch(() => {});
-    throw new LabError(`${report}\n${states}`, { cause: error });
+    throw new LabError(report, { cause: error });
   } finally {
     over.abort();
   }

@@ -1,0 +1,109 @@
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import type { Supervisor } from "../../src/actors/supervisor.ts";
+import { until } from "../soak/load.ts";
+import { allUp, applied, othersOf, Recorder, raftError, startCluster, startPatient } from "./fixtures/cluster.ts";
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+describe("a paused peer", () => {
+  let supervisor: Supervisor;
+  beforeAll(async () => {
+    supervisor = await startPatient({ restart: { intensity: 100 } });
+    await allUp(supervisor);
+    return () => supervisor.stop();
+  });
+
+  it("is replaced if it led, steps down when it goes on, and answers the mail that waited", async () => {
+    const leader = await supervisor.leader();
+    const { term, index } = await supervisor.propose({ op: "put", key: "k", value: 1 });
+    const recorder = new Recorder(supervisor);
+    await leader.pause();
+    expect(await leader.status()).toMatchObject({
+      state: "paused",
+      role: "leader",
+      currentTerm: term,
+      lastApplied: index,
+    });
+    const toLeader = leader.propose({ op: "put", key: "k", value: 2 }, { timeoutMs: 60_000 });
+    const toWhoeverLeads = supervisor.propose({ op: "append", key: "log", value: "x" }, { timeoutMs: 60_000 });
+    const elected = await recorder.wait("leader", (event) => event.term > term);
+    expect(elected.peer).not.toBe(leader.id);
+    await supervisor.propose({ op: "put", key: "k", value: 3 });
+    expect((await leader.status()).state).toBe("paused");
+
+    await leader.resume();
+    // It had not read this mail before it heard of the new term, or it had; but it cannot have had it committed.
+    const refusal = await raftError(toLeader);
+    expect(["ERR_NOT_LEADER", "ERR_SUPERSEDED"]).toContain(refusal.code);
+    expect(refusal.outcome).toBe("not-applied");
+    const outcome = await toWhoeverLeads.then(
+      ({ result }) => result,
+      (error) => error.code,
+    );
+    expect([1, "ERR_SUPERSEDED"]).toContain(outcome);
+    await until("it follows the new leader", async () => {
+      const status = await leader.status();
+      return status.state === "up" && status.role === "follower" && status.currentTerm > term;
+    });
+    const { index: last } = await supervisor.propose({ op: "put", key: "last", value: 1 });
+    await applied(leader, last);
+    expect(await leader.query({ op: "get", key: "k" }, { consistency: "local" })).toBe(3);
+  });
+
+  it("holds nobody up if it followed, and catches up when it goes on", async () => {
+    const leader = await supervisor.leader();
+    const [follower] = othersOf(supervisor, leader);
+    if (follower === undefined) throw new Error("no follower");
+    await follower.pause();
+    await follower.pause();
+    const { index } = await supervisor.propose({ op: "put", key: "k", value: 4 });
+    const status = await follower.status();
+    expect(status.state).toBe("paused");
+    expect(status.lastApplied).toBeLessThan(index);
+    await follower.resume();
+    await follower.resume();
+    await applied(follower, index);
+    expect((await follower.status()).state).toBe("up");
+  });
+
+  it("can be crashed, and comes back running", async () => {
+    const [peer] = othersOf(supervisor, await supervisor.leader());
+    if (peer === undefined) throw new Error("no follower");
+    const { incarnation } = await peer.status();
+    await peer.pause();
+    await peer.crash();
+    await until("it is back", async () => {
+      const status = await peer.status();
+      return status.state === "up" && status.incarnation === incarnation + 1;
+    });
+    const { index } = await supervisor.propose({ op: "put", key: "k", value: 5 });
+    await applied(peer, index);
+  });
+
+  it("can be stopped, and then it cannot be paused", async () => {
+    const [peer] = othersOf(supervisor, await supervisor.leader());
+    if (peer === undefined) throw new Error("no follower");
+    await peer.pause();
+    await peer.stop();
+    expect((await peer.status()).state).toBe("down");
+    expect(await raftError(peer.pause())).toMatchObject({ code: "ERR_PEER_DOWN" });
+    await peer.resume();
+    await peer.start();
+    expect((await peer.status()).state).toBe("up");
+  });
+});
+
+describe("a cluster of paused peers", () => {
+  it("stops like any other", async () => {
+    const supervisor = await startCluster();
+    await allUp(supervisor);
+    await Promise.all(supervisor.peers.map((peer) => peer.pause()));
+    const proposal = raftError(supervisor.propose({ op: "put", key: "k", value: 1 }));
+    const query = raftError(supervisor.query({ op: "get", key: "k" }));
+    await supervisor.stop();
+    expect(["ERR_UNKNOWN_OUTCOME", "ERR_STOPPED"]).toContain((await proposal).code);
+    expect((await query).code).toBe("ERR_STOPPED");
+    const states = await Promise.all(supervisor.peers.map(async (peer) => (await peer.status()).state));
+    expect(states).toEqual(["down", "down", "down"]);
+  });
+});

@@ -1,0 +1,11 @@
+import { workerData } from "node:worker_threads";
+import { KeyValueMap, type KeyValueQuery } from "../../../src/machine/key-value.ts";
+
+/** A map that can bring the supervisor's thread down, by sending it what is no mail. */
+export default class SupervisorKiller extends KeyValueMap {
+  override query(query: KeyValueQuery | { readonly op: "kill-supervisor" }) {
+    if (query.op !== "kill-supervisor") return super.query(query);
+    workerData.rpc.postMessage("garbage");
+    return 0;
+  }
+}

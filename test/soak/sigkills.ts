@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { seededRandom } from "../../src/raft/random.ts";
+import { startApp } from "./apps/start.ts";
+import { audit, type History, sleep } from "./load.ts";
+import { loadFlotilla, runAsScript, type SoakOptions } from "./script.ts";
+
+const CLIENTS = 64;
+/** A fresh directory now and then, since a start applies all that is in the log. */
+const KILLS_PER_DIRECTORY = 5;
+
+/** Apps that are killed under load. Each opens the directory of the one before; in the end all that was acknowledged is there. */
+export async function sigkills({ times, seed, dist }: SoakOptions) {
+  const { Supervisor } = await loadFlotilla(dist);
+  const random = seededRandom(seed);
+  let acknowledged = 0;
+  for (let done = 0; done < times; done += KILLS_PER_DIRECTORY) {
+    const directory = mkdtempSync(join(tmpdir(), "flotilla-sigkills-"));
+    const histories: History[] = [];
+    try {
+      for (let time = done + 1; time <= Math.min(times, done + KILLS_PER_DIRECTORY); time++) {
+        const app = startApp({ directory, name: `kill${time}`, clients: CLIENTS, dist });
+        await app.up;
+        await sleep(100 + random() * 300);
+        app.process.kill("SIGKILL");
+        const { signal, stderr } = await app.exited;
+        if (signal !== "SIGKILL") throw new Error(`app ${time} of ${times} ended before it was killed: ${stderr}`);
+        histories.push(...app.histories());
+      }
+      const supervisor = await Supervisor.start({ directory });
+      await audit(supervisor, histories).finally(() => supervisor.stop());
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+    acknowledged += histories.reduce((sum, history) => sum + history.acknowledged.length, 0);
+  }
+  return { kills: times, "acknowledged, and there": acknowledged };
+}
+
+await runAsScript(import.meta, 100, sigkills);
