@@ -31,8 +31,12 @@ export class Control<Api extends ControlApi> {
   constructor(port: MessagePort, worker: Worker) {
     this.#port = port;
     this.#remote = wrap(port as unknown as Endpoint);
+    let cause: unknown;
+    worker.once("error", (error) => {
+      cause = error;
+    });
     worker.once("exit", () => {
-      this.#dead = new RaftError("ERR_STOPPED", "the supervisor's thread has ended", { outcome: "unknown" });
+      this.#dead = new RaftError("ERR_STOPPED", "the supervisor's thread has ended", { outcome: "unknown", cause });
       for (const reject of this.#waiting) reject(this.#dead);
     });
   }

@@ -54,6 +54,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     send: (packets) => data.rpc.postMessage(packets),
     reply: (_client, replies) => data.lane.postMessage(replies),
     applying: (index) => board.setApplying(id, index),
+    publish,
     trace: data.trace,
   });
 
@@ -78,7 +79,6 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       report({ kind: "failed", error: errorData(error, "ERR_STOPPED") });
       throw error;
     }
-    publish();
     if (shell.isBusy) again ??= setImmediate(wake);
     setTimer();
   }

@@ -11,8 +11,13 @@ import { type Answer, PendingCommands } from "./pending.ts";
 import { type AppliedEntry, type ErrorData, errorData, type LaneReply, type LaneRequest } from "./protocol.ts";
 import { type Delivery, decodeFrames, encodeFrames, type Packet } from "./wire.ts";
 
-/** How much one turn applies at most; the rest waits until the mail that came in meanwhile is handled. */
-const APPLY_BYTES_PER_TURN = 4 << 20;
+/**
+ * How long one turn applies, about; the rest waits until the mail that came in meanwhile is handled. A peer that was
+ * started again has all its log to apply, and is to answer those who want its vote meanwhile.
+ */
+const APPLY_MS_PER_TURN = 5;
+/** How much of the log is fetched at once to be applied. */
+const APPLY_BYTES_AT_ONCE = 1 << 20;
 
 /** Two clocks: `now` for timers, in milliseconds, never going back; `wall` for the time stamps of entries. */
 export interface Clock {
@@ -33,6 +38,8 @@ export interface ShellOptions {
   readonly reply: (client: number, replies: readonly LaneReply[]) => void;
   /** Hears which entry is about to be applied, and 0 when that is done: what a machine that never returns died of. */
   readonly applying: (index: number) => void;
+  /** Called once a turn, before clients hear of what it has changed: who shows this peer's state brings it up to date. */
+  readonly publish: () => void;
   /** Whether clients are sent what is applied. */
   readonly trace: boolean;
 }
@@ -152,6 +159,7 @@ export class Shell {
       for (const id of effects.refusedReads) this.#refuseRead(id);
     }
     this.#apply();
+    this.#options.publish();
     this.#flush();
   }
 
@@ -211,13 +219,15 @@ export class Shell {
   /** Brings the state machine up to the commit index (Figure 2: one at a time, in order, each once). */
   #apply(): void {
     const { commitIndex, log } = this.#raft;
-    let left = APPLY_BYTES_PER_TURN;
-    while (this.#lastApplied < commitIndex && left > 0) {
-      for (const batch of log.read(this.#lastApplied + 1, commitIndex, left)) {
+    const { clock } = this.#options;
+    const until = clock.now() + APPLY_MS_PER_TURN;
+    let isLate = false;
+    while (this.#lastApplied < commitIndex && !isLate) {
+      for (const batch of log.read(this.#lastApplied + 1, commitIndex, APPLY_BYTES_AT_ONCE)) {
         this.#applyBatch(batch);
-        left -= batch.bytes.byteLength;
+        isLate = clock.now() >= until;
+        if (isLate) break;
       }
-      this.#answerReleased();
     }
     this.#answerReleased();
   }

@@ -28,7 +28,7 @@ export function campaign(state: State, now: number): void {
   }
   // Grants of the attempt before still count: they were given for this very term.
   if (isMajority(state, state.granted.size)) becomeCandidate(state, now);
-  else ask(state, now);
+  else ask(state, now + state.options.heartbeatMs);
 }
 
 /** §5.2: a new term, a vote for itself, and RequestVote to all others once that is on disk. */
@@ -37,12 +37,20 @@ function becomeCandidate(state: State, now: number): void {
   setTerm(state, currentTerm(state) + 1, state.options.id);
   state.granted = new Set();
   resetElectionTimer(state, now);
-  ask(state, now);
+  ask(state, now + state.options.heartbeatMs);
 }
 
-/** Asks those who have not granted, again if need be: §5.1, RPCs that are not answered are repeated. */
-export function ask(state: State, now: number): void {
-  state.askAgainAt = now + state.options.heartbeatMs;
+/**
+ * §5.1: RPCs that are not answered are repeated; here once, since the next attempt is not far. One who is cut off asks
+ * in vain, and often.
+ */
+export function askAgain(state: State): void {
+  ask(state, Number.POSITIVE_INFINITY);
+}
+
+/** Asks those who have not granted. */
+function ask(state: State, askAgainAt: number): void {
+  state.askAgainAt = askAgainAt;
   const last = { lastLogIndex: state.log.lastIndex, lastLogTerm: state.log.lastTerm };
   for (const to of others(state)) {
     if (state.granted.has(to)) continue;

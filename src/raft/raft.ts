@@ -1,6 +1,6 @@
 import type { Effects, HardState } from "./effects.ts";
 import {
-  ask,
+  askAgain,
   campaign,
   countVote,
   disregards,
@@ -216,7 +216,7 @@ export class Raft {
       return;
     }
     if (now >= state.electionDeadline) campaign(state, now);
-    else if (state.role !== "follower" && now >= state.askAgainAt) ask(state, now);
+    else if (state.role !== "follower" && now >= state.askAgainAt) askAgain(state);
   }
 
   /**

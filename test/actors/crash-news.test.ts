@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
 import { sleep } from "../soak/load.ts";
-import { allUp, othersOf, startPatient } from "./fixtures/cluster.ts";
+import { allFollow, allUp, othersOf, startPatient } from "./fixtures/cluster.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -35,8 +35,7 @@ describe("the news of a crash", () => {
   });
 
   it("does not pass a partition: its followers stand by the dead leader until their timers fire", async () => {
-    await allUp(supervisor);
-    const leader = await supervisor.leader();
+    const leader = await allFollow(supervisor);
     const { term } = await supervisor.propose({ op: "put", key: "k", value: 3 });
     await supervisor.faults.isolate(leader.id);
     const from = performance.now();

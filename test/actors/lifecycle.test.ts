@@ -144,5 +144,11 @@ describe("a peer", () => {
     await peer.stop();
     await recorder.wait("down");
     expect(recorder.all("crash")).toHaveLength(1);
+
+    // What was asked for last holds, also while the thread is still on its way out.
+    await peer.start();
+    const [, start] = await Promise.all([peer.crash(), raftError(peer.start()), peer.stop()]);
+    expect(start).toMatchObject({ code: "ERR_PEER_DOWN" });
+    expect((await peer.status()).state).toBe("down");
   });
 });

@@ -77,6 +77,7 @@ function setUp(peers: readonly string[], disk = new MemoryDisk()) {
       replies.push(...batch);
     },
     applying: () => {},
+    publish: () => {},
     trace: false,
   });
   shell.addClient(CLIENT);

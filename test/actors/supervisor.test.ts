@@ -1,7 +1,15 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
-import { until } from "../soak/load.ts";
-import { allUp, applied, othersOf, Recorder, raftError, startCluster, startPatient } from "./fixtures/cluster.ts";
+import {
+  allFollow,
+  allUp,
+  applied,
+  othersOf,
+  Recorder,
+  raftError,
+  startCluster,
+  startPatient,
+} from "./fixtures/cluster.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -13,11 +21,7 @@ describe("a cluster of three threads", () => {
   });
 
   it("elects a leader that all peers follow", async () => {
-    const leader = await supervisor.leader();
-    await until("all follow the leader", async () => {
-      const statuses = await Promise.all(supervisor.peers.map((peer) => peer.status()));
-      return statuses.every((status) => status.leader === leader.id);
-    });
+    const leader = await allFollow(supervisor);
     const statuses = await Promise.all(supervisor.peers.map((peer) => peer.status()));
     expect(statuses.filter(({ role }) => role === "leader").map(({ id }) => id)).toEqual([leader.id]);
     expect(new Set(statuses.map(({ currentTerm }) => currentTerm)).size).toBe(1);

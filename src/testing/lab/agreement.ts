@@ -15,7 +15,7 @@ export const agreement: readonly Scenario[] = [
       for (const command of [100, 200, 300]) {
         lab.step(`agree on ${command}`);
         await lab.expectNowhere(command);
-        const index = await lab.cluster.one(command, lab.ids.length);
+        const index = await lab.agree(command, lab.ids.length);
         const { term } = await lab.cluster.committed(index);
         // Only a no-op of another term may stand between two commands.
         expect(
@@ -35,12 +35,12 @@ export const agreement: readonly Scenario[] = [
     mit: { seconds: 1.7, rpcs: 48, bytes: 114_536, commands: 11 },
     async run(lab) {
       const length = 5_000;
-      await lab.cluster.one("99", lab.ids.length);
+      await lab.agree("99", lab.ids.length);
       const { bytes: before } = await lab.cluster.totals();
       lab.step("send each command to each peer once");
       for (let i = 0; i < 10; i++) {
         const command = `${i} ${lab.number()} `.padEnd(length, "x");
-        await lab.cluster.one(command, lab.ids.length);
+        await lab.agree(command, lab.ids.length);
       }
       const bytes = (await lab.cluster.totals()).bytes - before;
       const allowed = lab.ids.length * 10 * length + 50_000;
@@ -55,13 +55,13 @@ export const agreement: readonly Scenario[] = [
     unreliable: false,
     mit: undefined,
     async run(lab) {
-      await lab.cluster.one(101, 3);
+      await lab.agree(101, 3);
       lab.step("cut off a follower: the others go on");
       const leader1 = await lab.leader();
       await lab.disconnect(lab.after(leader1, 1));
-      await lab.cluster.one(102, 2);
+      await lab.agree(102, 2);
       await lab.sleep(T);
-      await lab.cluster.one(103, 2);
+      await lab.agree(103, 2);
       lab.step("cut off both followers: the leader takes a command that cannot be committed");
       const leader2 = await lab.leader();
       await lab.disconnect(lab.after(leader2, 1), lab.after(leader2, 2));
@@ -78,12 +78,12 @@ export const agreement: readonly Scenario[] = [
     unreliable: false,
     mit: undefined,
     async run(lab) {
-      await lab.cluster.one(101, 3);
+      await lab.agree(101, 3);
       lab.step("cut off the leader: the others go on");
       await lab.disconnect(await lab.leader());
-      await lab.cluster.one(102, 2);
+      await lab.agree(102, 2);
       await lab.sleep(T);
-      await lab.cluster.one(103, 2);
+      await lab.agree(103, 2);
       lab.step("cut off the second leader too: nobody commits");
       await lab.disconnect(await lab.leader());
       await lab.beginEverywhere(() => 104);
@@ -99,15 +99,15 @@ export const agreement: readonly Scenario[] = [
     unreliable: false,
     mit: { seconds: 3.6, rpcs: 78, bytes: 22_131, commands: 7 },
     async run(lab) {
-      await lab.cluster.one(101, 3);
+      await lab.agree(101, 3);
       lab.step("cut off a follower: the others go on");
       const cut = lab.after(await lab.leader(), 1);
       await lab.disconnect(cut);
-      await lab.cluster.one(102, 2);
-      await lab.cluster.one(103, 2);
+      await lab.agree(102, 2);
+      await lab.agree(103, 2);
       await lab.sleep(T);
-      await lab.cluster.one(104, 2);
-      await lab.cluster.one(105, 2);
+      await lab.agree(104, 2);
+      await lab.agree(105, 2);
       lab.step("the follower comes back and catches up");
       await lab.connect(cut);
       await lab.cluster.one(106, 3, { retry: true });
@@ -123,7 +123,7 @@ export const agreement: readonly Scenario[] = [
     unreliable: false,
     mit: { seconds: 3.8, rpcs: 172, bytes: 40_935, commands: 3 },
     async run(lab) {
-      const agreed = await lab.cluster.one(10, 5);
+      const agreed = await lab.agree(10, 5);
       lab.step("cut off three of four followers: nothing is committed");
       const leader1 = await lab.leader();
       const cut = [lab.after(leader1, 1), lab.after(leader1, 2), lab.after(leader1, 3)];

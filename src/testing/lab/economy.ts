@@ -1,7 +1,6 @@
-import { expect, type Lab, T } from "./lab.ts";
+import { expect, type Lab, T, TRIES } from "./lab.ts";
 import type { Scenario } from "./scenario.ts";
 
-const TRIES = 5;
 const PAUSE_MS = 3_000;
 
 /** Part 3B, second half: many commands at once, and what they cost. */

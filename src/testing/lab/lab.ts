@@ -8,6 +8,9 @@ import type { Began } from "../lab-helpers.ts";
 /** The lab's RaftElectionTimeout, in milliseconds: what a scenario waits for an election to be over. */
 export const T = 1_000;
 
+/** How often a scenario begins again what the term changed under. */
+export const TRIES = 5;
+
 /** What a scenario is given: the cluster, time, chance, and names for peers. */
 export class Lab {
   readonly cluster: Cluster;
@@ -67,6 +70,22 @@ export class Lab {
     return (await this.cluster.checkOneLeader()).id;
   }
 
+  /**
+   * Has a command applied by `peers` peers, and hands it in once. Only if the term has changed meanwhile it is handed in
+   * again: other programs may hold a leader's thread up for longer than an election timeout, and nothing is promised to
+   * a command whose leader was replaced.
+   */
+  async agree(command: unknown, peers: number): Promise<number> {
+    for (let tries = 1; ; tries++) {
+      const before = await this.#latestTerm();
+      try {
+        return await this.cluster.one(command, peers);
+      } catch (error) {
+        if (tries === TRIES || (await this.#latestTerm()) === before) throw error;
+      }
+    }
+  }
+
   async disconnect(...ids: readonly PeerId[]): Promise<void> {
     for (const id of ids) await this.cluster.disconnect(id);
   }
@@ -113,6 +132,11 @@ export class Lab {
   /** Lets the network between the peers behave, or drop and delay messages as the lab's does. */
   async network(profile: { readonly unreliable: boolean; readonly longReordering?: boolean }): Promise<void> {
     await this.cluster.faults.labrpc({ ...profile, longDelays: true });
+  }
+
+  async #latestTerm(): Promise<number> {
+    const statuses = await Promise.all(this.cluster.peers.map((peer) => peer.status()));
+    return Math.max(...statuses.map(({ currentTerm }) => currentTerm));
   }
 
   #at(position: number): PeerId {
