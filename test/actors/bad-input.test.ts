@@ -4,7 +4,7 @@ import type { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { SupervisorOptions } from "../../src/actors/options.ts";
 import { Supervisor } from "../../src/actors/supervisor.ts";
-import { allUp, raftError, startCluster, startPatient, temporaryFolder } from "./fixtures/cluster.ts";
+import { allFollow, allUp, raftError, startCluster, startPatient, temporaryFolder } from "./fixtures/cluster.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -157,6 +157,7 @@ describe("a running cluster", () => {
     expect(error).toMatchObject({ code: "ERR_UNKNOWN_OUTCOME", outcome: "unknown" });
     expect(error.cause).toMatchObject({ code: "ERR_ABORTED", cause: reason });
     await supervisor.faults.heal();
+    await allFollow(supervisor);
     await supervisor.propose(PUT);
   });
 
@@ -170,6 +171,7 @@ describe("a running cluster", () => {
       expect(error).toMatchObject({ code: "ERR_UNKNOWN_OUTCOME", outcome: "unknown", cause: { code: "ERR_TIMEOUT" } });
     }
     await supervisor.faults.heal();
+    await allFollow(supervisor);
     await supervisor.propose(PUT);
   });
 });

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
-import { resources } from "../soak/figures.ts";
+import { isNoMore, resources } from "../soak/figures.ts";
 import { until } from "../soak/load.ts";
 import {
   allUp,
@@ -105,8 +105,7 @@ describe("stop()", () => {
     expect(resources().threads).toBeGreaterThan(before.threads);
     expect(existsSync(second.directory)).toBe(true);
     await second.stop();
-    await until("its threads are gone", () => resources().threads <= before.threads);
-    expect(resources().files).toBeLessThanOrEqual(before.files);
+    await until(`threads and files are as before: ${JSON.stringify(before)}`, () => isNoMore(resources(), before));
     expect(existsSync(second.directory)).toBe(false);
   });
 });

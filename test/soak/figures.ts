@@ -16,6 +16,11 @@ export function resources(): Resources {
   };
 }
 
+/** Whether there are no more threads and open files now than there were before. */
+export function isNoMore(now: Resources, before: Resources | undefined): boolean {
+  return before !== undefined && now.threads <= before.threads && now.files <= before.files;
+}
+
 /** How often the threads of this process have gone to sleep so far, which is how often they were woken up. */
 export function sleeps(): number {
   let sum = 0;
