@@ -1,4 +1,4 @@
-import type { Save } from "./effects.ts";
+import type { Save, SnapshotInfo } from "./effects.ts";
 import { type Batch, batchPosition, sliceBatch, stampPosition } from "./entry.ts";
 import { invariant } from "./errors.ts";
 
@@ -11,11 +11,12 @@ export interface TermRun {
 /** Where the log reads what it no longer keeps in memory; see `Store.read`. */
 export type LogReader = (from: number, maxBytes: number) => Batch[];
 
-/** The log as it was found in the store. */
+/** The log as it was found in the store. It may be empty: then `lastIndex` is just before `firstIndex`. */
 export interface StoredLog {
   readonly firstIndex: number;
   readonly lastIndex: number;
   readonly lastTime: number;
+  /** Ascending; the first tells the term of the entry before `firstIndex` too, if there ever was one. */
   readonly terms: readonly TermRun[];
   readonly firstPosition: number;
   readonly endPosition: number;
@@ -31,19 +32,24 @@ export class Log {
   #endPosition: number;
   #firstPosition: number;
   #lastTime: number;
-  /** Never empty; the first begins at `#firstIndex`. */
-  readonly #terms: TermRun[];
+  /** Never empty. The first run reaches back to the entry before `#firstIndex`, whose term is still asked for. */
+  #terms: TermRun[];
   /** The end of the log in memory, consecutive up to `#lastIndex`; its front is evicted as it grows. */
   #cached: Batch[] = [];
   #cachedBytes = 0;
   /** Of `#cached`, the last ones that no save has carried yet. */
   #unsaved: Batch[] = [];
   #truncatedFrom: number | undefined;
+  #compactedTo: number | undefined;
+  #resetTo: SnapshotInfo | undefined;
   readonly #read: LogReader;
   readonly #cacheBytes: number;
 
   constructor(stored: StoredLog, read: LogReader, cacheBytes: number) {
-    invariant(stored.terms[0]?.firstIndex === stored.firstIndex, () => "the first run of terms must begin the log");
+    invariant(
+      (stored.terms[0]?.firstIndex ?? Number.POSITIVE_INFINITY) <= stored.firstIndex,
+      () => "the runs of terms must reach to the beginning of the log",
+    );
     this.#firstIndex = stored.firstIndex;
     this.#lastIndex = stored.lastIndex;
     this.#lastTime = stored.lastTime;
@@ -77,10 +83,13 @@ export class Log {
     return this.#endPosition - this.#firstPosition;
   }
 
-  /** The term of the entry at `index`; 0 for index 0, which stands before every log; undefined where there is none. */
+  /**
+   * The term of the entry at `index`, or of the one before the first, which has gone but is still compared with (§7);
+   * 0 for index 0, which stands before every log; undefined where there is none.
+   */
   termAt(index: number): number | undefined {
-    if (index === 0) return 0;
-    if (index < this.#firstIndex || index > this.#lastIndex) return undefined;
+    if (index === 0 && this.#firstIndex === 1) return 0;
+    if (index < this.#firstIndex - 1 || index > this.#lastIndex) return undefined;
     return this.#terms[this.#runAt(index)]?.term;
   }
 
@@ -134,19 +143,52 @@ export class Log {
   /** Drops the entries from `index` on. */
   truncateFrom(index: number): void {
     invariant(
-      index > this.#firstIndex && index <= this.#lastIndex,
+      index >= this.#firstIndex && index > 1 && index <= this.#lastIndex,
       () => `cannot cut at ${index} a log of ${this.#firstIndex}..${this.#lastIndex}`,
     );
     const firstUnsaved = this.#unsaved[0]?.firstIndex ?? this.#lastIndex + 1;
     if (index < firstUnsaved) this.#truncatedFrom = Math.min(this.#truncatedFrom ?? index, index);
-    const kept = this.#endingAt(index - 1);
+    const kept = index === this.#firstIndex ? undefined : this.#endingAt(index - 1);
     this.#unsaved = cut(this.#unsaved, index, kept);
     this.#cached = cut(this.#cached, index, kept);
     this.#cachedBytes = this.#cached.reduce((sum, batch) => sum + batch.bytes.byteLength, 0);
     while ((this.#terms.at(-1)?.firstIndex ?? 0) >= index) this.#terms.pop();
     this.#lastIndex = index - 1;
-    this.#lastTime = kept.time;
-    this.#endPosition = batchPosition(kept) + kept.bytes.byteLength;
+    if (kept !== undefined) this.#lastTime = kept.time;
+    this.#endPosition = kept === undefined ? this.#firstPosition : batchPosition(kept) + kept.bytes.byteLength;
+  }
+
+  /**
+   * Drops entries from the front, up to `index` or a little less: batches go whole, since no record is to be written
+   * again for this.
+   */
+  compactTo(index: number): void {
+    invariant(index <= this.#lastIndex, () => `cannot compact to ${index} a log that ends at ${this.#lastIndex}`);
+    if (index < this.#firstIndex) return;
+    const next = index === this.#lastIndex ? undefined : this.#holding(index + 1);
+    const last = next === undefined ? index : next.firstIndex - 1;
+    if (last < this.#firstIndex) return;
+    this.#terms = this.#terms.slice(this.#runAt(last));
+    this.#cached = this.#cached.filter((batch) => batch.firstIndex > last);
+    this.#cachedBytes = this.#cached.reduce((sum, batch) => sum + batch.bytes.byteLength, 0);
+    this.#firstIndex = last + 1;
+    this.#firstPosition = next === undefined ? this.#endPosition : batchPosition(next);
+    this.#compactedTo = last;
+  }
+
+  /** §7: the log conflicts with a snapshot, or ends before it: all of it goes. */
+  resetTo(snapshot: SnapshotInfo): void {
+    this.#cached = [];
+    this.#cachedBytes = 0;
+    this.#unsaved = [];
+    this.#truncatedFrom = undefined;
+    this.#compactedTo = undefined;
+    this.#resetTo = snapshot;
+    this.#terms = [{ firstIndex: snapshot.index, term: snapshot.term }];
+    this.#firstIndex = snapshot.index + 1;
+    this.#lastIndex = snapshot.index;
+    this.#lastTime = snapshot.time;
+    this.#firstPosition = this.#endPosition;
   }
 
   /** The entries `from..to`, fewer at the end when they take more than `maxBytes`, but at least one. */
@@ -176,9 +218,16 @@ export class Log {
   }
 
   /** What the next save has to carry of the log; from now on it counts as saved. */
-  takeUnsaved(): Pick<Save, "truncateFrom" | "batches"> {
-    const taken = { truncateFrom: this.#truncatedFrom, batches: this.#unsaved };
+  takeUnsaved(): Pick<Save, "resetTo" | "truncateFrom" | "batches" | "compactTo"> {
+    const taken = {
+      resetTo: this.#resetTo,
+      truncateFrom: this.#truncatedFrom,
+      batches: this.#unsaved,
+      compactTo: this.#compactedTo,
+    };
+    this.#resetTo = undefined;
     this.#truncatedFrom = undefined;
+    this.#compactedTo = undefined;
     this.#unsaved = [];
     return taken;
   }
@@ -195,12 +244,18 @@ export class Log {
     if (count > 0) this.#cached.splice(0, count);
   }
 
-  /** What stays of the batch that holds `index`, the new end of the log; it may have been evicted. */
+  /** What stays of the batch that holds `index`, the new end of the log. */
   #endingAt(index: number): Batch {
+    const batch = this.#holding(index);
+    return sliceBatch(batch, batch.firstIndex, index);
+  }
+
+  /** The batch that holds `index`; it may have been evicted. */
+  #holding(index: number): Batch {
     const source = index >= (this.#cached[0]?.firstIndex ?? this.#lastIndex + 1) ? this.#cached : this.#read(index, 1);
     const batch = source[findBatch(source, index)];
     invariant(batch !== undefined, () => `entry ${index} cannot be read`);
-    return sliceBatch(batch, batch.firstIndex, index);
+    return batch;
   }
 
   /** The position in `#terms` of the run that `index` is in; nearly always the last one. */
@@ -230,8 +285,8 @@ function findBatch(batches: readonly Batch[], index: number): number {
 }
 
 /** Consecutive batches without the entries from `index` on; `kept` is what stays of the one that was cut in two. */
-function cut(batches: readonly Batch[], index: number, kept: Batch): Batch[] {
+function cut(batches: readonly Batch[], index: number, kept: Batch | undefined): Batch[] {
   return batches
     .filter((batch) => batch.firstIndex < index)
-    .map((batch) => (batch.firstIndex === kept.firstIndex ? kept : batch));
+    .map((batch) => (kept !== undefined && batch.firstIndex === kept.firstIndex ? kept : batch));
 }

@@ -1,3 +1,4 @@
+import type { SnapshotInfo } from "./effects.ts";
 import type { Batch } from "./entry.ts";
 
 /** The name of a peer, unique in its cluster. */
@@ -63,7 +64,40 @@ export interface AppendEntriesReply {
   readonly conflictTerm: number;
 }
 
+/** Figure 13, with chunks counted instead of bytes: both sides keep them as they were made. */
+export interface InstallSnapshot {
+  readonly type: "InstallSnapshot";
+  readonly term: number;
+  readonly round: number;
+  readonly lastIncludedIndex: number;
+  readonly lastIncludedTerm: number;
+  /** The number of this chunk. */
+  readonly chunk: number;
+  /** With chunk 0: the whole of what is to come. */
+  readonly info: SnapshotInfo | undefined;
+  readonly data: Uint8Array;
+}
+
+export interface InstallSnapshotReply {
+  readonly type: "InstallSnapshotReply";
+  readonly term: number;
+  readonly round: number;
+  readonly lastIncludedIndex: number;
+  /** The chunk that the answerer lacks next. */
+  readonly nextChunk: number;
+  /** Whether the answerer holds all up to lastIncludedIndex on its disk, by this snapshot or otherwise. */
+  readonly installed: boolean;
+}
+
 /** All that peers say to each other. */
-export type Message = PreVote | PreVoteReply | RequestVote | RequestVoteReply | AppendEntries | AppendEntriesReply;
+export type Message =
+  | PreVote
+  | PreVoteReply
+  | RequestVote
+  | RequestVoteReply
+  | AppendEntries
+  | AppendEntriesReply
+  | InstallSnapshot
+  | InstallSnapshotReply;
 
 export type MessageType = Message["type"];

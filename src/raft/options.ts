@@ -15,6 +15,10 @@ export interface RaftOptions {
   readonly maxInflightBytes: number;
   /** How long news of a commit may wait for a message to ride on before it is sent by itself. */
   readonly commitNewsMs: number;
+  /** How many entries behind a snapshot stay in the log, for followers that are a little behind. */
+  readonly snapshotTail: number;
+  /** How many entries behind a snapshot a leader keeps at most for a follower that it hears from and that lacks them. */
+  readonly snapshotTailMax: number;
   /** How much of the log's end is kept in memory; what is older is read from the store when somebody needs it. */
   readonly cacheBytes: number;
   readonly random: Random;

@@ -1,3 +1,4 @@
+import type { SnapshotInfo } from "./effects.ts";
 import type { PeerId } from "./message.ts";
 
 interface Inflight {
@@ -10,7 +11,8 @@ interface Inflight {
  *
  * While *probing* the leader does not know where the logs agree: one AppendEntries at a time. When one has matched it
  * *replicates*: messages follow each other without waiting, up to the window, and `nextIndex` runs ahead of what is
- * acknowledged. Loss shows as a rejection, of a heartbeat at the latest, and leads back to probing.
+ * acknowledged. Loss shows as a rejection, of a heartbeat at the latest, and leads back to probing. A follower whose next
+ * entry was compacted away gets a *snapshot*, one chunk at a time.
  *
  * Invariant: matchIndex < nextIndex. `nextIndex` is a guess, `matchIndex` a fact, and never falls.
  */
@@ -18,8 +20,10 @@ export class Progress {
   readonly id: PeerId;
   nextIndex: number;
   matchIndex = 0;
-  state: "probe" | "replicate" = "probe";
-  /** While probing: one is under way, and the next waits for its reply or for the next heartbeat. */
+  state: "probe" | "replicate" | "snapshot" = "probe";
+  /** In state `snapshot`: which, and the chunk that is sent next. */
+  transfer: { readonly snapshot: SnapshotInfo; nextChunk: number } | undefined;
+  /** Not while replicating: one is under way, and the next waits for its reply or for the next heartbeat. */
   probing = false;
   /** Of the process this progress is about; a new one has lost all that was under way. */
   incarnation = 0;
@@ -40,13 +44,13 @@ export class Progress {
 
   /** Whether another message with entries may go out. */
   hasRoom(maxMessages: number, maxBytes: number): boolean {
-    if (this.state === "probe") return !this.probing;
+    if (this.state !== "replicate") return !this.probing;
     return this.#inflight.length < maxMessages && this.#inflightBytes < maxBytes;
   }
 
   /** Entries up to `lastIndex` went out. */
   sent(lastIndex: number, bytes: number): void {
-    if (this.state === "probe") {
+    if (this.state !== "replicate") {
       this.probing = true;
       return;
     }
@@ -60,8 +64,12 @@ export class Progress {
     if (matchIndex < this.matchIndex) return;
     this.matchIndex = matchIndex;
     this.nextIndex = Math.max(this.nextIndex, matchIndex + 1);
-    if (this.state === "probe") {
+    if (this.state !== "replicate") {
+      // A snapshot that is under way goes on until the follower has what it stands for.
+      if (this.transfer !== undefined && matchIndex < this.transfer.snapshot.index) return;
       this.state = "replicate";
+      this.transfer = undefined;
+      this.probing = false;
       this.nextIndex = matchIndex + 1;
     }
     let freed = 0;
@@ -75,12 +83,21 @@ export class Progress {
 
   /** What was under way did not arrive: asks again, from what is known to match or where it was asking. */
   lost(): void {
-    this.probe(this.state === "replicate" ? this.matchIndex + 1 : this.nextIndex);
+    if (this.state === "snapshot") this.probing = false;
+    else this.probe(this.state === "replicate" ? this.matchIndex + 1 : this.nextIndex);
+  }
+
+  /** What the follower needs next is only in a snapshot. */
+  sendSnapshot(snapshot: SnapshotInfo): void {
+    this.probe(this.nextIndex);
+    this.state = "snapshot";
+    this.transfer = { snapshot, nextChunk: 0 };
   }
 
   /** Where the logs agree is not known any more; starts again at `nextIndex`, but never below what is known. */
   probe(nextIndex: number): void {
     this.state = "probe";
+    this.transfer = undefined;
     this.probing = false;
     this.nextIndex = Math.max(nextIndex, this.matchIndex + 1);
     this.#inflight = [];

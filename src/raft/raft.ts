@@ -1,4 +1,5 @@
-import type { Effects, HardState } from "./effects.ts";
+import { advanceCommit } from "./commit.ts";
+import type { Effects, HardState, Save, SnapshotInfo } from "./effects.ts";
 import {
   askAgain,
   campaign,
@@ -17,7 +18,6 @@ import type { Message, PeerId } from "./message.ts";
 import type { RaftOptions } from "./options.ts";
 import { addRead, confirmReads } from "./reads.ts";
 import {
-  advanceCommit,
   broadcast,
   heartbeat,
   onAppendEntries,
@@ -27,14 +27,22 @@ import {
   unreachable,
 } from "./replication.ts";
 import { becomeFollower } from "./role.ts";
-import { currentTerm, type Role, resetElectionTimer, type State } from "./state.ts";
+import { completeSnapshot, onInstallSnapshot, onInstallSnapshotReply, stageChunk } from "./snapshot.ts";
+import { type ChunkReader, currentTerm, type Role, resetElectionTimer, type State } from "./state.ts";
 
 /** What a peer starts from; a store's `state` has all of it. */
 export interface Stored extends StoredLog {
   readonly hardState: HardState;
   readonly configuration: Configuration;
+  readonly snapshot: SnapshotInfo | undefined;
   /** Whether the store was in use before: then the peer grants no vote for the shortest election timeout. */
   readonly used: boolean;
+}
+
+/** What the algorithm reads from the store. */
+export interface StoreReader {
+  readonly read: LogReader;
+  readonly readChunk: ChunkReader;
 }
 
 /** Where proposed entries went. */
@@ -61,22 +69,37 @@ export class Raft {
   #saving: { hardState: HardState | undefined; lastIndex: number } | undefined;
 
   /** @throws InvariantError when what was stored does not fit together. */
-  constructor(options: RaftOptions, stored: Stored, read: LogReader, now: number) {
+  constructor(options: RaftOptions, stored: Stored, { read, readChunk }: StoreReader, now: number) {
     invariant(
       stored.configuration.voters.includes(options.id),
       () => `${options.id} is not among the voters ${stored.configuration.voters.join(", ")}`,
     );
+    const { snapshot } = stored;
+    const log = new Log(stored, read, options.cacheBytes);
+    invariant(
+      snapshot === undefined ? log.firstIndex === 1 : log.termAt(snapshot.index) === snapshot.term,
+      () =>
+        `a log of ${log.firstIndex}..${log.lastIndex} does not fit ` +
+        (snapshot === undefined ? "no snapshot" : `a snapshot of ${snapshot.index} of term ${snapshot.term}`),
+    );
     this.#state = {
       options,
+      snapshot,
+      readChunk,
+      isBuilding: false,
+      incoming: undefined,
+      chunks: [],
+      completed: undefined,
+      restore: undefined,
       configuration: stored.configuration,
-      log: new Log(stored, read, options.cacheBytes),
+      log,
       hardState: stored.hardState,
       hardStateChanged: false,
       role: "follower",
       leader: undefined,
       leaderIncarnation: 0,
       // The first entry is the configuration, the same everywhere from the beginning, and so committed.
-      commitIndex: stored.firstIndex,
+      commitIndex: snapshot?.index ?? log.firstIndex,
       durableIndex: stored.lastIndex,
       electionDeadline: now,
       lastLeaderContact: Number.NEGATIVE_INFINITY,
@@ -114,6 +137,23 @@ export class Raft {
   /** The leader of the current term as far as this peer knows. */
   get leader(): PeerId | undefined {
     return this.#state.leader;
+  }
+
+  /** The latest complete snapshot. */
+  get snapshot(): SnapshotInfo | undefined {
+    return this.#state.snapshot;
+  }
+
+  get configuration(): Configuration {
+    return this.#state.configuration;
+  }
+
+  /** Whether a follower that this leader hears from is being sent the snapshot; another one would make it begin again. */
+  isSendingSnapshot(now: number): boolean {
+    const { progress, options } = this.#state;
+    return [...progress.values()].some(
+      ({ state, lastContact }) => state === "snapshot" && now - lastContact <= options.electionMs[1],
+    );
   }
 
   get commitIndex(): number {
@@ -172,6 +212,16 @@ export class Raft {
       case "AppendEntriesReply":
         if (!stale) onAppendEntriesReply(state, from, message, now);
         break;
+      case "InstallSnapshot":
+        if (stale) {
+          const { round, lastIncludedIndex } = message;
+          const refusal = { lastIncludedIndex, nextChunk: 0, installed: false };
+          this.#answer(from, { type: "InstallSnapshotReply", term: currentTerm(state), round, ...refusal });
+        } else onInstallSnapshot(state, from, message, now);
+        break;
+      case "InstallSnapshotReply":
+        if (!stale) onInstallSnapshotReply(state, from, message, now);
+        break;
       default:
         message satisfies never;
     }
@@ -204,6 +254,21 @@ export class Raft {
     if (this.#state.role !== "leader") return false;
     addRead(this.#state, id);
     return true;
+  }
+
+  /**
+   * Sets aside a chunk of this peer's own next snapshot, in their order; 0 begins a new one.
+   * @returns false when a snapshot of the leader has come in between: the own one is of no use any more.
+   */
+  stageChunk(number: number, data: Uint8Array): boolean {
+    this.#expectSaved();
+    return stageChunk(this.#state, number, data);
+  }
+
+  /** All chunks of the own snapshot are set aside: it takes the place of the one before, and the log is compacted. */
+  completeSnapshot(info: SnapshotInfo, now: number): void {
+    this.#expectSaved();
+    completeSnapshot(this.#state, info, now);
   }
 
   /** Time has passed; hand in what is waiting in the inbox first. */
@@ -250,20 +315,37 @@ export class Raft {
       replicate(state);
     }
     state.roundWanted = false;
-    const { truncateFrom, batches } = state.log.takeUnsaved();
-    const hardState = state.hardStateChanged ? state.hardState : undefined;
-    const mustSave = hardState !== undefined || truncateFrom !== undefined || batches.length > 0;
-    const { before, after, reads, refusedReads } = state;
-    if (!mustSave && before.length + after.length + reads.length + refusedReads.length === 0) return undefined;
+    const save = this.#takeSave();
+    const { before, after, restore, reads, refusedReads } = state;
+    if (save === undefined && before.length + after.length + reads.length + refusedReads.length === 0) return undefined;
 
     state.before = [];
     state.after = [];
     state.reads = [];
     state.refusedReads = [];
+    state.restore = undefined;
+    return { before, save, after, restore, reads, refusedReads };
+  }
+
+  #takeSave(): Save | undefined {
+    const state = this.#state;
+    const hardState = state.hardStateChanged ? state.hardState : undefined;
+    const { chunks, completed: snapshot } = state;
+    const log = state.log.takeUnsaved();
+    const nothing =
+      hardState === undefined &&
+      chunks.length === 0 &&
+      snapshot === undefined &&
+      log.resetTo === undefined &&
+      log.truncateFrom === undefined &&
+      log.batches.length === 0 &&
+      log.compactTo === undefined;
+    if (nothing) return undefined;
     state.hardStateChanged = false;
-    if (mustSave) this.#saving = { hardState, lastIndex: state.log.lastIndex };
-    const save = mustSave ? { hardState, truncateFrom, batches } : undefined;
-    return { before, save, after, reads, refusedReads };
+    state.chunks = [];
+    state.completed = undefined;
+    this.#saving = { hardState, lastIndex: state.log.lastIndex };
+    return { hardState, chunks, snapshot, ...log };
   }
 
   /** The save of the last effects is durable. Only now do this peer's own vote and its own copy of entries count. */

@@ -1,10 +1,11 @@
+import { advanceCommit } from "./commit.ts";
 import { type Batch, sliceBatch } from "./entry.ts";
 import { invariant } from "./errors.ts";
 import type { AppendEntries, AppendEntriesReply, PeerId } from "./message.ts";
 import type { Progress } from "./progress.ts";
-import { majorityIndex } from "./quorum.ts";
 import { confirmReads } from "./reads.ts";
 import { becomeFollower } from "./role.ts";
+import { sendChunk } from "./snapshot.ts";
 import { currentTerm, isMajority, resetElectionTimer, type State, sendAfterSave } from "./state.ts";
 
 // ---- the leader's side
@@ -69,6 +70,11 @@ function lacksCommitNews(state: State, progress: Progress): boolean {
 /** @returns whether anything went out. */
 function sendEntries(state: State, progress: Progress): boolean {
   const { log, options } = state;
+  if (progress.state !== "snapshot" && log.termAt(progress.nextIndex - 1) === undefined) {
+    invariant(state.snapshot !== undefined, () => `entry ${progress.nextIndex - 1} is gone, and there is no snapshot`);
+    progress.sendSnapshot(state.snapshot);
+  }
+  if (progress.state === "snapshot") return progress.hasRoom(1, 1) && sendChunk(state, progress);
   let any = false;
   while (
     progress.nextIndex <= log.lastIndex &&
@@ -88,7 +94,8 @@ function sendEntries(state: State, progress: Progress): boolean {
 }
 
 function sendAppend(state: State, progress: Progress, batches: readonly Batch[]): void {
-  const prevLogIndex = progress.nextIndex - 1;
+  // Who is being sent a snapshot hears the heartbeat all the same; that it rejects it means nothing.
+  const prevLogIndex = progress.state === "snapshot" ? state.log.lastIndex : progress.nextIndex - 1;
   const prevLogTerm = state.log.termAt(prevLogIndex);
   invariant(
     prevLogTerm !== undefined,
@@ -125,6 +132,7 @@ export function onAppendEntriesReply(state: State, from: PeerId, message: Append
 
 /** Whether a rejection says something of what the leader believes now; late and repeated ones do not. */
 function isNews(progress: Progress, message: AppendEntriesReply): boolean {
+  if (progress.state === "snapshot") return false;
   if (message.prevLogIndex <= progress.matchIndex) return false;
   if (progress.state === "probe") return message.prevLogIndex === progress.nextIndex - 1;
   return message.prevLogIndex < progress.nextIndex;
@@ -141,18 +149,6 @@ function backtrack(state: State, message: AppendEntriesReply): number {
 export function unreachable(state: State, peer: PeerId): void {
   const progress = state.progress.get(peer);
   if (progress?.state === "replicate") progress.lost();
-}
-
-/**
- * What a majority has on disk is committed, if it is of the current term (§5.3, §5.4.2, Figure 8); all before it is
- * committed with it. The leader's own copy counts when it is durable, like anybody's.
- */
-export function advanceCommit(state: State, now: number): void {
-  const held = majorityIndex([state.durableIndex, ...[...state.progress.values()].map((p) => p.matchIndex)]);
-  if (held <= state.commitIndex || state.log.termAt(held) !== currentTerm(state)) return;
-  state.commitIndex = held;
-  state.commitNewsAt = Math.min(state.commitNewsAt, now + state.options.commitNewsMs);
-  confirmReads(state);
 }
 
 // ---- the follower's side

@@ -1,4 +1,4 @@
-import type { HardState, Outgoing, ReleasedRead } from "./effects.ts";
+import type { HardState, Outgoing, ReleasedRead, SnapshotChunk, SnapshotInfo } from "./effects.ts";
 import type { Configuration } from "./entry.ts";
 import type { Log } from "./log.ts";
 import type { Message, PeerId } from "./message.ts";
@@ -16,11 +16,18 @@ export interface WaitingRead {
   index: number | undefined;
 }
 
+/** See `Store.readChunk`. */
+export type ChunkReader = (index: number, chunk: number) => Uint8Array | undefined;
+
 /** All the state of one peer (Figure 2), shared by the modules that each hold some of the rules. */
 export interface State {
   readonly options: RaftOptions;
-  readonly configuration: Configuration;
+  configuration: Configuration;
   readonly log: Log;
+  /** The latest that is complete. It covers all entries before the log's first. */
+  snapshot: SnapshotInfo | undefined;
+  /** Reads a chunk of the snapshot that ends with that index; undefined when it was followed by another. */
+  readonly readChunk: ChunkReader;
 
   // Persistent. Changed only by `setTerm` and `vote`, and told to nobody before it is saved.
   hardState: HardState;
@@ -47,6 +54,11 @@ export interface State {
   /** Candidates: when those who have not granted are asked again. */
   askAgainAt: number;
 
+  /** Whether the chunks set aside are of this peer's own next snapshot. */
+  isBuilding: boolean;
+  /** Followers: the snapshot that is coming in, from whom, and the chunk that is missing next. */
+  incoming: { readonly from: PeerId; readonly info: SnapshotInfo; nextChunk: number } | undefined;
+
   /** Leaders. */
   progress: Map<PeerId, Progress>;
   heartbeatAt: number;
@@ -63,6 +75,10 @@ export interface State {
   // Effects that were not taken yet.
   before: Outgoing[];
   after: Outgoing[];
+  chunks: SnapshotChunk[];
+  /** A snapshot became complete, here or by its last chunk, and is not saved yet. */
+  completed: SnapshotInfo | undefined;
+  restore: SnapshotInfo | undefined;
   reads: ReleasedRead[];
   refusedReads: number[];
 }

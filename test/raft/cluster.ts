@@ -2,7 +2,8 @@ import type { Outgoing } from "../../src/raft/effects.ts";
 import type { Message, PeerId } from "../../src/raft/message.ts";
 import type { RaftOptions } from "../../src/raft/options.ts";
 import { seededRandom } from "../../src/raft/random.ts";
-import { Disk, Peer } from "./harness.ts";
+import { Disk } from "./disk.ts";
+import { Peer } from "./harness.ts";
 
 export interface Envelope {
   readonly from: PeerId;
@@ -84,6 +85,19 @@ export class Cluster {
   handOver({ from, to, incarnation, message }: Envelope, crash?: CrashPoint): void {
     if (this.blocked.has(`${from}>${to}`)) return;
     this.act(this.peer(to), (peer) => peer.step(from, message, incarnation), crash);
+  }
+
+  /** Hands all that is on the wire for a peer over in one step, as one who was stalled finds it in its inbox. */
+  drain(to: PeerId): void {
+    const mail = this.wire.filter((envelope) => envelope.to === to);
+    this.wire = this.wire.filter((envelope) => envelope.to !== to);
+    this.act(this.peer(to), (peer) => {
+      for (const { from, message, incarnation } of mail) {
+        if (!this.blocked.has(`${from}>${to}`)) peer.step(from, message, incarnation);
+      }
+      peer.raft.advance(peer.now);
+      peer.continueSnapshot();
+    });
   }
 
   /** Time passes, and timers fire; nothing is delivered. */

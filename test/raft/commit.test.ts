@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Cluster } from "./cluster.ts";
-import { Disk, texts } from "./harness.ts";
+import { Disk } from "./disk.ts";
+import { texts } from "./entries.ts";
 
 const FIVE = ["s1", "s2", "s3", "s4", "s5"];
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Outgoing } from "../../src/raft/effects.ts";
 import type { Message, PreVote, PreVoteReply, RequestVote, RequestVoteReply } from "../../src/raft/message.ts";
-import { appendEntries, appends, batch, Disk, ELECTION_MS, elect, HEARTBEAT_MS, Peer, pack } from "./harness.ts";
+import { Disk, NO_SAVE } from "./disk.ts";
+import { batch, pack } from "./entries.ts";
+import { appendEntries, appends, ELECTION_MS, elect, HEARTBEAT_MS, Peer } from "./harness.ts";
 
 const THREE = ["a", "b", "c"];
 const FIVE = ["a", "b", "c", "d", "e"];
@@ -148,8 +150,8 @@ describe("§5.2 leader election: votes", () => {
     const { raft } = fresh();
     raft.step("b", 1, requestVote({ term: 4 }), 0);
     expect(raft.effects()).toEqual({
-      ...{ before: [], reads: [], refusedReads: [] },
-      save: { hardState: { currentTerm: 4, votedFor: "b" }, truncateFrom: undefined, batches: [] },
+      ...{ before: [], restore: undefined, reads: [], refusedReads: [] },
+      save: { ...NO_SAVE, hardState: { currentTerm: 4, votedFor: "b" } },
       after: [{ to: "b", message: voteReply(4) }],
     });
   });

@@ -1,6 +1,10 @@
+import type { SnapshotInfo } from "../../src/raft/effects.ts";
 import type { PeerId } from "../../src/raft/message.ts";
 import type { Cluster } from "./cluster.ts";
-import { type Disk, type Peer, texts } from "./harness.ts";
+import { type Disk, NO_SAVE } from "./disk.ts";
+import { texts } from "./entries.ts";
+import type { Peer } from "./harness.ts";
+import { Machine } from "./machine.ts";
 
 interface Committed {
   readonly entry: string;
@@ -10,7 +14,10 @@ interface Committed {
 
 /** What was seen of one peer so far. */
 interface Seen {
-  /** Its disk, entry by entry, as the saves alone tell; entry 1 first. */
+  /**
+   * Its disk, entry by entry, as the saves alone tell; entry 1 first. A snapshot holds all entries that it stands for,
+   * so compaction takes nothing away.
+   */
   entries: string[];
   saves: number;
   savedTerm: number;
@@ -32,13 +39,19 @@ export class Ghost {
   /** By index, from 1 on. */
   readonly committed: Committed[] = [];
   readonly leaders = new Map<number, PeerId>();
+  /** The state after each committed entry, by full replay; at 0 the one before all. */
+  readonly states: string[] = [new Machine().state];
   truncations = 0;
+  snapshots = 0;
+  installs = 0;
+  compactions = 0;
   readsReleased = 0;
   readsRefused = 0;
   readonly #seen = new Map<PeerId, Seen>();
   readonly #votes = new Map<string, PeerId>();
   readonly #entries = new Map<string, string>();
   readonly #readFloors: number[] = [];
+  readonly #replay = new Machine();
 
   /** A read that is asked for now; its id. It must see all that is committed by now. */
   addRead(): number {
@@ -54,7 +67,7 @@ export class Ghost {
     check(currentTerm === seen.savedTerm, () => `${peer.id} is in term ${currentTerm}, and ${seen.savedTerm} on disk`);
     if (peer.disk.incarnation > seen.incarnation) {
       seen.incarnation = peer.disk.incarnation;
-      seen.commitIndex = 0;
+      seen.commitIndex = peer.disk.snapshot?.info.index ?? 0;
     }
     if (role === "leader") this.#lead(peer, seen);
     this.#commit(peer, seen, commitIndex);
@@ -64,6 +77,26 @@ export class Ghost {
       this.readsReleased++;
     }
     this.readsRefused += peer.refused.splice(0).length;
+    this.#compareWithDisk(peer);
+    const { state } = peer.machine;
+    check(
+      state === this.states[commitIndex],
+      () => `snapshot and tail are not the full replay: ${peer.id} is at ${state}, not ${this.states[commitIndex]}`,
+    );
+  }
+
+  /** All effects are carried out, so memory and disk say the same. */
+  #compareWithDisk({ id, raft, disk }: Peer): void {
+    const { firstIndex, lastIndex } = raft.log;
+    const there = [disk.base.index + 1, disk.lastIndex, disk.snapshot?.info.index];
+    check(
+      [firstIndex, lastIndex, raft.snapshot?.index].every((value, at) => value === there[at]),
+      () => `${id} has a log of ${firstIndex}..${lastIndex} behind ${raft.snapshot?.index}, on disk ${there.join()}`,
+    );
+    check(
+      raft.log.termAt(firstIndex - 1) === disk.base.term,
+      () => `${id} believes that entry ${firstIndex - 1} is of term ${raft.log.termAt(firstIndex - 1)}`,
+    );
   }
 
   /** Election safety, and leader completeness: it holds all that was committed in earlier terms. */
@@ -88,7 +121,7 @@ export class Ghost {
       () => `${peer.id} went back from commit ${seen.commitIndex} to ${commitIndex}`,
     );
     while (seen.commitIndex < commitIndex) {
-      for (const entry of texts(peer.raft.log.read(seen.commitIndex + 1, commitIndex))) {
+      for (const entry of this.#entriesFrom(seen.commitIndex + 1, commitIndex, peer, seen)) {
         const at = seen.commitIndex++;
         check(seen.entries[at] === entry, () => `${peer.id} applies ${entry}, but its disk holds ${seen.entries[at]}`);
         const known = this.committed[at];
@@ -98,12 +131,23 @@ export class Ghost {
         }
         const holders = this.#holders(at, entry);
         check(
-          at === 0 || 2 * holders > this.#seen.size,
+          2 * holders > this.#seen.size,
           () => `entry ${at + 1} (${entry}) is committed by ${peer.id}, and on ${holders} disks`,
         );
-        this.committed.push({ entry, term: peer.raft.currentTerm });
+        this.#record({ entry, term: peer.raft.currentTerm });
       }
     }
+  }
+
+  #record(next: Committed): void {
+    this.committed.push(next);
+    this.#replay.apply(next.entry);
+    this.states.push(this.#replay.state);
+  }
+
+  /** What a peer believes to be committed: as its log has it, or as its snapshot stands for it. */
+  #entriesFrom(from: number, to: number, { raft: { log } }: Peer, { entries }: Seen): string[] {
+    return from < log.firstIndex ? entries.slice(from - 1, log.firstIndex - 1) : texts(log.read(from, to));
   }
 
   #see(id: PeerId, disk: Disk): Seen {
@@ -111,6 +155,8 @@ export class Ghost {
     if (seen === undefined) {
       seen = { entries: texts(disk.batches), saves: 0, savedTerm: 0, incarnation: 0, commitIndex: 0 };
       this.#seen.set(id, seen);
+      // The configuration is committed by definition.
+      if (this.committed.length === 0) this.#record({ entry: seen.entries[0] ?? "", term: 0 });
     }
     return seen;
   }
@@ -119,7 +165,7 @@ export class Ghost {
   #followSaves(id: PeerId, disk: Disk): void {
     const seen = this.#see(id, disk);
     for (; seen.saves < disk.saves.length; seen.saves++) {
-      const { hardState, truncateFrom, batches } = disk.saves[seen.saves] ?? { batches: [] };
+      const { hardState, snapshot, resetTo, truncateFrom, batches, compactTo } = disk.saves[seen.saves] ?? NO_SAVE;
       const savedTerm = hardState?.currentTerm ?? seen.savedTerm;
       check(savedTerm >= seen.savedTerm, () => `${id} went back from term ${seen.savedTerm} to ${savedTerm}`);
       seen.savedTerm = savedTerm;
@@ -129,6 +175,9 @@ export class Ghost {
         check(vote === hardState.votedFor, () => `two votes of ${ballot}: ${vote} and ${hardState.votedFor}`);
         this.#votes.set(ballot, vote);
       }
+      if (snapshot !== undefined) this.#followSnapshot(id, disk, snapshot);
+      if (resetTo !== undefined) this.#reset(id, seen, resetTo);
+      if (compactTo !== undefined) this.compactions++;
       if (truncateFrom !== undefined) this.#truncate(id, seen, truncateFrom);
       for (const batch of batches) {
         check(
@@ -150,8 +199,33 @@ export class Ghost {
   #truncate(id: PeerId, seen: Seen, from: number): void {
     this.truncations++;
     check(this.leaders.get(seen.savedTerm) !== id, () => `leader append-only: ${id} cuts its own log from ${from} on`);
-    // One that is behind may drop what the others have committed; they may not become too few.
     seen.entries.length = from - 1;
+    this.#expectHeld(id, from);
+  }
+
+  /** A snapshot is of committed entries only, and holds the state that they lead to. */
+  #followSnapshot(id: PeerId, disk: Disk, info: SnapshotInfo): void {
+    this.snapshots++;
+    const { index, term } = info;
+    const last = this.committed[index - 1]?.entry;
+    check(termOf(last) === term, () => `${id} has a snapshot of ${index} of term ${term}, where ${last} is committed`);
+    // Else it has another by now.
+    if (disk.snapshot?.info !== info) return;
+    const { state } = Machine.parse(disk.content);
+    check(state === this.states[index], () => `${id} has ${state} as a snapshot, not ${this.states[index]}`);
+  }
+
+  /** §7, and Figure 13, rules 6 and 7: only a log goes that does not hold the snapshot's last entry. */
+  #reset(id: PeerId, seen: Seen, { index }: SnapshotInfo): void {
+    this.installs++;
+    const last = this.committed[index - 1]?.entry;
+    check(seen.entries[index - 1] !== last, () => `${id} lets its log go, though it holds entry ${index}, ${last}`);
+    seen.entries = this.committed.slice(0, index).map(({ entry }) => entry);
+    this.#expectHeld(id, index + 1);
+  }
+
+  /** One that is behind may drop what the others have committed; they may not become too few. */
+  #expectHeld(id: PeerId, from: number): void {
     for (let at = from - 1; at < this.committed.length; at++) {
       const { entry = "" } = this.committed[at] ?? {};
       const holders = this.#holders(at, entry);

@@ -1,20 +1,11 @@
-import type { HardState, Outgoing, ReleasedRead, Save } from "../../src/raft/effects.ts";
-import {
-  type Batch,
-  batchPosition,
-  bootstrapBatch,
-  type Configuration,
-  EntryKind,
-  forEachEntry,
-  packEntries,
-  parseBatch,
-  sliceBatch,
-  stampBatch,
-} from "../../src/raft/entry.ts";
-import type { TermRun } from "../../src/raft/log.ts";
-import type { AppendEntries, Message, PeerId } from "../../src/raft/message.ts";
+import type { Outgoing, ReleasedRead, SnapshotInfo } from "../../src/raft/effects.ts";
+import type { Batch } from "../../src/raft/entry.ts";
+import type { AppendEntries, AppendEntriesReply, InstallSnapshot, Message, PeerId } from "../../src/raft/message.ts";
 import { DEFAULT_LIMITS, type RaftOptions } from "../../src/raft/options.ts";
-import { Raft, type Stored } from "../../src/raft/raft.ts";
+import { Raft } from "../../src/raft/raft.ts";
+import type { Disk } from "./disk.ts";
+import { copyBatch, pack, texts } from "./entries.ts";
+import { Machine } from "./machine.ts";
 
 export const HEARTBEAT_MS = 10;
 export const ELECTION_MS = [100, 200] as const;
@@ -25,119 +16,10 @@ const OPTIONS: Omit<RaftOptions, "id"> = {
   heartbeatMs: HEARTBEAT_MS,
   electionMs: ELECTION_MS,
   commitNewsMs: 2,
+  snapshotTail: 0,
+  snapshotTailMax: 0,
   random: () => 0,
 };
-
-/** Packs texts as commands, or as a no-op when there are none. */
-export function pack(texts: readonly string[]): Uint8Array {
-  const encoder = new TextEncoder();
-  return texts.length === 0
-    ? packEntries(EntryKind.noop, [new Uint8Array()])
-    : packEntries(
-        EntryKind.command,
-        texts.map((text) => encoder.encode(text)),
-      );
-}
-
-/** A stamped batch of commands, or one no-op. */
-export function batch(firstIndex: number, term: number, ...texts: string[]): Batch {
-  return stampBatch(pack(texts), { firstIndex, term, time: 0 });
-}
-
-function copyBatch(original: Batch): Batch {
-  return parseBatch(original.bytes.slice());
-}
-
-/** Each entry of the batches as `term:text`. */
-export function texts(batches: readonly Batch[]): string[] {
-  const decoder = new TextDecoder();
-  const found: string[] = [];
-  for (const each of batches) {
-    forEachEntry(each, each.firstIndex, (_index, _kind, data) => found.push(`${each.term}:${decoder.decode(data)}`));
-  }
-  return found;
-}
-
-/** What a peer has on its disk: saves are atomic, and what is read is a copy. */
-export class Disk {
-  hardState: HardState = { currentTerm: 0, votedFor: undefined };
-  batches: Batch[];
-  incarnation = 0;
-  readonly configuration: Configuration;
-  saves: Save[] = [];
-  reads = 0;
-
-  constructor(voters: readonly PeerId[]) {
-    this.configuration = { voters };
-    this.batches = [bootstrapBatch(this.configuration)];
-  }
-
-  /** A disk that was in use up to `currentTerm`, with one entry a batch of these terms from index 2 on. */
-  static holding(
-    voters: readonly PeerId[],
-    terms: readonly number[],
-    currentTerm = terms.at(-1) ?? 0,
-    votedFor?: PeerId,
-  ): Disk {
-    const disk = new Disk(voters);
-    disk.append(terms.map((term, at) => batch(at + 2, term, `${term}.${at + 2}`)));
-    disk.hardState = { currentTerm, votedFor };
-    return disk;
-  }
-
-  get lastIndex(): number {
-    return this.batches.at(-1)?.lastIndex ?? 0;
-  }
-
-  get endPosition(): number {
-    const last = this.batches.at(-1);
-    return last === undefined ? 0 : batchPosition(last) + last.bytes.byteLength;
-  }
-
-  append(batches: readonly Batch[]): void {
-    for (const each of batches) {
-      const copy = copyBatch(each);
-      new DataView(copy.bytes.buffer).setFloat64(40, this.endPosition, true);
-      this.batches.push(copy);
-    }
-  }
-
-  save(save: Save): void {
-    const { truncateFrom: end } = save;
-    this.saves.push(save);
-    this.hardState = save.hardState ?? this.hardState;
-    if (end !== undefined) {
-      this.batches = this.batches
-        .filter((each) => each.firstIndex < end)
-        .map((each) => sliceBatch(each, each.firstIndex, end - 1));
-    }
-    this.batches.push(...save.batches.map(copyBatch));
-  }
-
-  readonly read = (from: number, maxBytes: number): Batch[] => {
-    this.reads++;
-    const found: Batch[] = [];
-    let bytes = 0;
-    for (const each of this.batches) {
-      if (each.lastIndex < from) continue;
-      bytes += each.bytes.byteLength;
-      if (found.length > 0 && bytes > maxBytes) break;
-      found.push(copyBatch(each));
-    }
-    return found;
-  };
-
-  stored(): Stored {
-    const terms: TermRun[] = [];
-    for (const { firstIndex, term } of this.batches) {
-      if (terms.at(-1)?.term !== term) terms.push({ firstIndex, term });
-    }
-    const { hardState, configuration, lastIndex, endPosition } = this;
-    const lastTime = this.batches.at(-1)?.time ?? 0;
-    const range = { firstIndex: 1, lastIndex, lastTime, terms, firstPosition: 0, endPosition };
-    return { hardState, configuration, used: this.incarnation > 1, ...range };
-  }
-}
 
 /** One peer, driven by hand: every input is followed by all of its effects, in their order. */
 export class Peer {
@@ -146,6 +28,14 @@ export class Peer {
   now = 0;
   released: ReleasedRead[] = [];
   refused: number[] = [];
+  /** Fed with what is committed, or restored, as the effects say. */
+  machine = new Machine();
+  /** How often it was restored from a snapshot of a leader. */
+  installs = 0;
+  /** How often a snapshot of its own gave way to one of a leader. */
+  putOut = 0;
+  /** Its own next snapshot, of which the chunks are set aside one by one. */
+  building: { readonly info: SnapshotInfo; readonly chunks: readonly Uint8Array[]; next: number } | undefined;
   readonly #options: RaftOptions;
   #raft: Raft;
 
@@ -154,6 +44,7 @@ export class Peer {
     this.disk = disk;
     this.#options = { ...OPTIONS, id, ...options };
     this.#raft = this.#start();
+    this.#apply();
   }
 
   get raft(): Raft {
@@ -166,11 +57,11 @@ export class Peer {
     return { role, leader, currentTerm, votedFor, commitIndex, wakeAt };
   }
 
-  /** All entries behind the configuration. */
+  /** All entries of the log, but for the configuration. */
   get log(): string[] {
     const { log } = this.#raft;
     const found: Batch[] = [];
-    for (let from = 2; from <= log.lastIndex; from = (found.at(-1)?.lastIndex ?? from) + 1) {
+    for (let from = Math.max(2, log.firstIndex); from <= log.lastIndex; from = (found.at(-1)?.lastIndex ?? from) + 1) {
       found.push(...log.read(from, log.lastIndex));
     }
     return texts(found);
@@ -178,19 +69,21 @@ export class Peer {
 
   #start(): Raft {
     this.disk.incarnation++;
-    return new Raft(this.#options, this.disk.stored(), this.disk.read, this.now);
+    this.disk.staged = [];
+    this.building = undefined;
+    this.machine = Machine.parse(this.disk.content);
+    return new Raft(this.#options, this.disk.stored(), this.disk, this.now);
   }
 
   /** A new process over what the disk holds; all else is gone. */
   restart(): void {
     this.#raft = this.#start();
+    this.#apply();
   }
 
   /** Takes in a message as the wire would bring it. */
   step(from: PeerId, message: Message, incarnation = 1): void {
-    // The receiver owns bytes of its own.
-    const copy = message.type === "AppendEntries" ? { ...message, batches: message.batches.map(copyBatch) } : message;
-    this.#raft.step(from, incarnation, copy, this.now);
+    this.#raft.step(from, incarnation, copyMessage(message), this.now);
   }
 
   /** The same; returns what is sent because of it. */
@@ -201,6 +94,41 @@ export class Peer {
 
   propose(...commands: string[]): Outgoing[] {
     this.#raft.propose(pack(commands), this.now);
+    return this.settle();
+  }
+
+  /** Freezes the state for a snapshot of its own. @returns false when there is nothing new since the last one. */
+  beginSnapshot(chunkBytes = 16): boolean {
+    const { raft, machine } = this;
+    const { applied: index } = machine;
+    if (index <= (raft.snapshot?.index ?? 0)) return false;
+    const data = Buffer.from(machine.content(this.id));
+    const chunks = chunksOf(data, chunkBytes);
+    const head = { index, term: raft.log.termAt(index) ?? -1, time: 0, configuration: raft.configuration, version: 0 };
+    this.building = { info: { ...head, chunks: chunks.length, bytes: data.byteLength }, chunks, next: 0 };
+    return true;
+  }
+
+  /** Sets the next chunk of it aside, and completes it with the last one. */
+  continueSnapshot(): void {
+    const { building } = this;
+    if (building === undefined) return;
+    const chunk = building.chunks[building.next];
+    if (chunk === undefined || !this.#raft.stageChunk(building.next, chunk)) {
+      this.building = undefined;
+      this.putOut++;
+      return;
+    }
+    building.next++;
+    if (building.next < building.chunks.length) return;
+    this.#raft.completeSnapshot(building.info, this.now);
+    this.building = undefined;
+  }
+
+  /** All of it in one step. */
+  takeSnapshot(chunkBytes?: number): Outgoing[] {
+    this.beginSnapshot(chunkBytes);
+    while (this.building !== undefined) this.continueSnapshot();
     return this.settle();
   }
 
@@ -229,12 +157,45 @@ export class Peer {
         if (crash === "after save") break;
         this.#raft.saved(this.now);
       }
+      if (effects.restore !== undefined) this.#restore(effects.restore);
       sent.push(...effects.after);
       this.released.push(...effects.reads);
       this.refused.push(...effects.refusedReads);
     }
+    if (crash === undefined) this.#apply();
     return sent;
   }
+
+  #restore({ index }: SnapshotInfo): void {
+    if (this.disk.snapshot?.info.index !== index) throw new Error(`${this.id} has no snapshot of ${index} to restore`);
+    this.machine = Machine.parse(this.disk.content);
+    if (this.building !== undefined) this.putOut++;
+    this.building = undefined;
+    this.installs++;
+  }
+
+  #apply(): void {
+    const { machine, disk } = this;
+    const { commitIndex, log } = this.#raft;
+    // These reads are not the algorithm's.
+    const { reads } = disk;
+    while (machine.applied < commitIndex) {
+      for (const entry of texts(log.read(machine.applied + 1, commitIndex))) machine.apply(entry);
+    }
+    disk.reads = reads;
+  }
+}
+
+/** The receiver owns bytes of its own. */
+function copyMessage(message: Message): Message {
+  if (message.type === "AppendEntries") return { ...message, batches: message.batches.map(copyBatch) };
+  if (message.type === "InstallSnapshot") return { ...message, data: message.data.slice() };
+  return message;
+}
+
+function chunksOf(data: Uint8Array, chunkBytes: number): Uint8Array[] {
+  const count = Math.ceil(data.byteLength / chunkBytes);
+  return Array.from({ length: count }, (_, at) => data.subarray(at * chunkBytes, (at + 1) * chunkBytes));
 }
 
 export function appendEntries(over: Partial<AppendEntries> = {}): AppendEntries {
@@ -258,4 +219,28 @@ export function elect(peer: Peer, ...supporters: PeerId[]): Outgoing[] {
 /** The AppendEntries that go to `to`. */
 export function appends(sent: readonly Outgoing[], to: PeerId): AppendEntries[] {
   return sent.flatMap((each) => (each.to === to && each.message.type === "AppendEntries" ? [each.message] : []));
+}
+
+/** The answer to an AppendEntries that matched. */
+export function success(to: AppendEntries, over: Partial<AppendEntriesReply> = {}): AppendEntriesReply {
+  return {
+    ...{ type: "AppendEntriesReply", term: to.term, round: to.round, success: true, prevLogIndex: to.prevLogIndex },
+    ...{ matchIndex: to.batches.at(-1)?.lastIndex ?? to.prevLogIndex, conflictIndex: 0, conflictTerm: -1 },
+    ...over,
+  };
+}
+
+/** The answer to one that did not. */
+export function rejection(
+  to: AppendEntries,
+  conflictIndex: number,
+  conflictTerm = -1,
+  over: Partial<AppendEntriesReply> = {},
+): AppendEntriesReply {
+  return success(to, { success: false, matchIndex: 0, conflictIndex, conflictTerm, ...over });
+}
+
+/** The chunks that go to `to`. */
+export function installs(sent: readonly Outgoing[], to: PeerId): InstallSnapshot[] {
+  return sent.flatMap((each) => (each.to === to && each.message.type === "InstallSnapshot" ? [each.message] : []));
 }

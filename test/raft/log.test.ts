@@ -1,43 +1,79 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { SnapshotInfo } from "../../src/raft/effects.ts";
 import { BATCH_HEADER_BYTES, batchPosition } from "../../src/raft/entry.ts";
 import { InvariantError } from "../../src/raft/errors.ts";
 import { Log } from "../../src/raft/log.ts";
-import { batch, Disk, texts } from "./harness.ts";
+import { Disk, NO_SAVE } from "./disk.ts";
+import { batch, texts } from "./entries.ts";
 
 interface Entry {
   readonly term: number;
   readonly text: string;
 }
 
-/** The log as a child would write it: one array. Index 1 is at position 0. */
+/** The log as a child would write it: one array, from which nothing goes at the front. */
 class Twin {
-  entries: Entry[];
+  /** What stands for the entries before a snapshot's is nothing but holes. */
+  entries: (Entry | undefined)[];
+  /** The entry before the first that is still there. */
+  base = 0;
+  /** Where batches end. */
+  ends = [0, 1];
 
   constructor(first: Entry) {
     this.entries = [first];
   }
 
+  get lastIndex(): number {
+    return this.entries.length;
+  }
+
+  append(entries: readonly Entry[]): void {
+    this.entries.push(...entries);
+    this.ends.push(this.lastIndex);
+  }
+
+  truncateFrom(index: number): void {
+    this.entries.length = index - 1;
+    this.ends = [...this.ends.filter((end) => end < index - 1), index - 1];
+  }
+
+  compactTo(index: number): void {
+    this.base = Math.max(this.base, ...this.ends.filter((end) => end <= index));
+  }
+
+  resetTo({ index, term }: SnapshotInfo): void {
+    this.entries = [...Array<undefined>(index - 1).fill(undefined), { term, text: "" }];
+    this.base = index;
+    this.ends = [index];
+  }
+
   termAt(index: number): number | undefined {
+    if (index < this.base) return undefined;
     return index === 0 ? 0 : this.entries[index - 1]?.term;
   }
 
   firstIndexOfTermAt(index: number): number {
-    return this.entries.findIndex((entry) => entry.term === this.termAt(index)) + 1;
+    const term = this.termAt(index);
+    while (this.entries[index - 2]?.term === term) index--;
+    return index;
   }
 
   lastIndexOfTerm(term: number): number | undefined {
-    const at = this.entries.findLastIndex((entry) => entry.term === term);
-    return at < 0 ? undefined : at + 1;
+    const index = this.entries.findLastIndex((entry) => entry?.term === term) + 1;
+    return index < Math.max(1, this.base) ? undefined : index;
   }
 
   findConflict(from: number, to: number, term: number): number | undefined {
-    for (let index = from; index <= to; index++) if (this.termAt(index) !== term) return index;
+    for (let index = Math.max(from, this.base + 1); index <= to; index++) {
+      if (this.termAt(index) !== term) return index;
+    }
     return undefined;
   }
 
   texts(from: number, to: number): string[] {
-    return this.entries.slice(from - 1, to).map((entry) => `${entry.term}:${entry.text}`);
+    return this.entries.slice(from - 1, to).map((entry) => `${entry?.term}:${entry?.text}`);
   }
 }
 
@@ -47,6 +83,10 @@ class Pair {
   readonly twin: Twin;
   readonly log: Log;
   #count = 0;
+  /** All before is never cut. */
+  #committed = 1;
+  /** What the next save has to carry; there is one in it at most. */
+  #snapshot: SnapshotInfo | undefined;
 
   constructor(cacheBytes: number) {
     this.twin = new Twin({ term: 0, text: texts(this.disk.batches)[0]?.slice(2) ?? "" });
@@ -57,31 +97,66 @@ class Pair {
     const term = this.log.lastTerm + (newTerm ? 1 : 0);
     const added = Array.from({ length: count }, () => `${"x".repeat(this.#count % 7)}${this.#count++}`);
     this.log.append(batch(this.log.lastIndex + 1, term, ...added));
-    for (const text of added) this.twin.entries.push({ term, text });
+    this.twin.append(added.map((text) => ({ term, text })));
   }
 
   truncate(pick: number): void {
-    if (this.log.lastIndex === 1) return;
-    const index = 2 + (pick % (this.log.lastIndex - 1));
+    const uncommitted = this.log.lastIndex - this.#committed;
+    if (uncommitted > 0) this.truncateFrom(this.#committed + 1 + (pick % uncommitted));
+  }
+
+  truncateFrom(index: number): void {
     this.log.truncateFrom(index);
-    this.twin.entries.length = index - 1;
+    this.twin.truncateFrom(index);
+  }
+
+  /** Takes a snapshot of some entry, and drops entries up to some other that it covers. */
+  compact(pickCovered: number, pickLast: number): void {
+    if (this.#snapshot !== undefined) this.save();
+    const from = this.disk.snapshot?.info.index ?? 0;
+    if (from === this.log.lastIndex) return;
+    const index = Math.max(this.#committed, from + 1 + (pickCovered % (this.log.lastIndex - from)));
+    this.#begin(index, this.twin.termAt(index) ?? -1);
+    const last = pickLast % (index + 1);
+    this.log.compactTo(last);
+    this.twin.compactTo(last);
+  }
+
+  /** Takes in a snapshot that the log conflicts with, or ends before. */
+  reset(pickIndex: number, newTerm: boolean): void {
+    const snapshot = this.#begin(this.#committed + 1 + (pickIndex % 5), this.log.lastTerm + (newTerm ? 1 : 0));
+    this.log.resetTo(snapshot);
+    this.twin.resetTo(snapshot);
+  }
+
+  #begin(index: number, term: number): SnapshotInfo {
+    if (this.#snapshot !== undefined) this.save();
+    this.#committed = index;
+    this.#snapshot = { index, term, time: 0, configuration: this.disk.configuration, version: 0, chunks: 1, bytes: 1 };
+    return this.#snapshot;
   }
 
   save(): void {
-    this.disk.save({ hardState: undefined, ...this.log.takeUnsaved() });
+    const chunks = this.#snapshot === undefined ? [] : [{ number: 0, data: new Uint8Array(1) }];
+    this.disk.save({ ...NO_SAVE, chunks, snapshot: this.#snapshot, ...this.log.takeUnsaved() });
+    this.#snapshot = undefined;
     this.log.evict();
-    expect(texts(this.disk.batches)).toEqual(this.twin.texts(1, this.log.lastIndex));
-    let position = 0;
+    expect(texts(this.disk.batches)).toEqual(this.twin.texts(this.twin.base + 1, this.log.lastIndex));
+    const first = this.disk.batches[0];
+    const start = first === undefined ? 0 : batchPosition(first);
+    let position = start;
     for (const each of this.disk.batches) {
       expect(batchPosition(each)).toBe(position);
       position += each.bytes.byteLength;
     }
-    expect(this.log.bytes).toBe(position);
+    expect(this.log.bytes).toBe(position - start);
   }
 
   read(pickFrom: number, pickTo: number, maxBytes: number): void {
     const { log, twin } = this;
-    const from = 1 + (pickFrom % log.lastIndex);
+    const length = log.lastIndex - log.firstIndex + 1;
+    if (length === 0) return;
+    const from = log.firstIndex + (pickFrom % length);
     const to = from + (pickTo % (log.lastIndex - from + 1));
     const found = log.read(from, to, maxBytes);
     const last = found.at(-1)?.lastIndex ?? 0;
@@ -99,21 +174,34 @@ class Pair {
 
   check(pick: number): void {
     const { log, twin } = this;
-    expect([log.firstIndex, log.lastIndex]).toEqual([1, twin.entries.length]);
+    expect([log.firstIndex, log.lastIndex]).toEqual([twin.base + 1, twin.lastIndex]);
     expect(log.lastTerm).toBe(twin.entries.at(-1)?.term);
     const indices = Array.from({ length: log.lastIndex + 2 }, (_, index) => index);
     expect(indices.map((index) => log.termAt(index))).toEqual(indices.map((index) => twin.termAt(index)));
-    const index = 1 + (pick % log.lastIndex);
+    const known = Math.max(1, twin.base);
+    const index = known + (pick % (log.lastIndex - known + 1));
     expect(log.firstIndexOfTermAt(index)).toBe(twin.firstIndexOfTermAt(index));
-    for (let term = 0; term <= log.lastTerm + 1; term++) {
-      expect(log.lastIndexOfTerm(term)).toBe(twin.lastIndexOfTerm(term));
-      const other = batch(index, term, ...Array.from({ length: 1 + (pick % 4) }, () => ""));
-      expect(log.findConflict(other)).toBe(twin.findConflict(index, other.lastIndex, term));
-      for (const length of [log.lastIndex - 1, log.lastIndex, log.lastIndex + 1]) {
-        const [ours, theirs] = [log.lastTerm * 1e6 + log.lastIndex, term * 1e6 + length];
-        expect(log.isUpToDate(length, term)).toBe(theirs >= ours);
-      }
-    }
+    const start = 1 + (pick % (log.lastIndex + 1));
+    const terms = Array.from({ length: log.lastTerm + 2 }, (_, term) => term);
+    expect(terms.map((term) => log.lastIndexOfTerm(term))).toEqual(terms.map((term) => twin.lastIndexOfTerm(term)));
+    const others = terms.map((term) => batch(start, term, ...Array.from({ length: 1 + (pick % 4) }, () => "")));
+    expect(others.map((other) => log.findConflict(other))).toEqual(
+      others.map(({ lastIndex, term }) => twin.findConflict(start, lastIndex, term)),
+    );
+    const ends = terms.flatMap((term) => [-1, 0, 1].map((more) => ({ term, length: log.lastIndex + more })));
+    const ours = log.lastTerm * 1e6 + log.lastIndex;
+    expect(ends.map(({ term, length }) => log.isUpToDate(length, term))).toEqual(
+      ends.map(({ term, length }) => term * 1e6 + length >= ours),
+    );
+  }
+
+  act({ do: what, a, b }: { do: string; a: number; b: number }, maxBytes: number): void {
+    if (what === "append") this.append(a, b === 0);
+    else if (what === "truncate") this.truncate(a);
+    else if (what === "compact") this.compact(a, b);
+    else if (what === "reset") this.reset(a, b % 2 === 0);
+    else if (what === "save") this.save();
+    else this.read(a, b, maxBytes);
   }
 }
 
@@ -121,6 +209,8 @@ const pick = fc.nat(1000);
 const action = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("append"), a: fc.integer({ min: 1, max: 5 }), b: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("truncate"), a: pick, b: pick }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("compact"), a: pick, b: pick }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reset"), a: pick, b: pick }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("save"), a: pick, b: pick }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("read"), a: pick, b: pick }) },
 );
@@ -134,12 +224,9 @@ describe("the log (§5.3)", () => {
         fc.constantFrom(1, 100, 200, 500, Number.POSITIVE_INFINITY),
         (actions, cacheBytes, maxBytes) => {
           const pair = new Pair(cacheBytes);
-          for (const { do: what, a, b } of actions) {
-            if (what === "append") pair.append(a, b === 0);
-            else if (what === "truncate") pair.truncate(a);
-            else if (what === "save") pair.save();
-            else pair.read(a, b, maxBytes);
-            pair.check(a + b);
+          for (const action of actions) {
+            pair.act(action, maxBytes);
+            pair.check(action.a + action.b);
           }
           pair.save();
           pair.read(0, 1e6, Number.POSITIVE_INFINITY);
@@ -153,15 +240,12 @@ describe("the log (§5.3)", () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 30, size: "max" }), (actions) => {
         const pair = new Pair(100);
-        for (const { do: what, a, b } of actions) {
-          if (what === "append") pair.append(a, b === 0);
-          else if (what === "truncate") pair.truncate(a);
-        }
+        for (const action of actions) pair.act(action, 100);
         pair.save();
         const again = new Log(pair.disk.stored(), pair.disk.read, 100);
         const facts = ({ firstIndex, lastIndex, lastTerm, bytes }: Log) => [firstIndex, lastIndex, lastTerm, bytes];
         expect(facts(again)).toEqual(facts(pair.log));
-        for (let index = 1; index <= again.lastIndex; index++) expect(again.termAt(index)).toBe(pair.log.termAt(index));
+        for (let index = 0; index <= again.lastIndex; index++) expect(again.termAt(index)).toBe(pair.log.termAt(index));
       }),
       { numRuns: 100 },
     );
@@ -191,8 +275,7 @@ describe("the log (§5.3)", () => {
     const pair = new Pair(0);
     pair.append(5, true);
     pair.save();
-    pair.log.truncateFrom(4);
-    pair.twin.entries.length = 3;
+    pair.truncateFrom(4);
     pair.append(3, true);
     let index = 2;
     while (index <= 6) {
@@ -211,9 +294,14 @@ describe("the log (§5.3)", () => {
       truncateFrom: undefined,
       batches: [{ firstIndex: 2, lastIndex: 2 }],
     });
-    expect(pair.log.takeUnsaved()).toEqual({ truncateFrom: undefined, batches: [] });
+    const nothing = { resetTo: undefined, truncateFrom: undefined, batches: [], compactTo: undefined };
+    expect(pair.log.takeUnsaved()).toEqual(nothing);
     pair.log.truncateFrom(2);
-    expect(pair.log.takeUnsaved()).toEqual({ truncateFrom: 2, batches: [] });
+    expect(pair.log.takeUnsaved()).toEqual({ ...nothing, truncateFrom: 2 });
+    pair.append(3, true);
+    pair.log.compactTo(4);
+    expect(pair.log.takeUnsaved()).toMatchObject({ batches: [{ firstIndex: 2 }], compactTo: 4 });
+    expect(pair.log.takeUnsaved()).toEqual(nothing);
   });
 
   it("the time of the last entry goes back with a cut", () => {
@@ -226,6 +314,19 @@ describe("the log (§5.3)", () => {
     expect(log.lastTime).toBe(early.time);
   });
 
+  it("compaction that would take part of a batch leaves all of it", () => {
+    const pair = new Pair(1e6);
+    pair.append(3, true);
+    pair.append(3, false);
+    pair.log.compactTo(6);
+    expect(pair.log.firstIndex).toBe(5);
+    pair.log.compactTo(4);
+    pair.log.compactTo(5);
+    expect(pair.log.firstIndex).toBe(5);
+    pair.log.compactTo(7);
+    expect([pair.log.firstIndex, pair.log.lastIndex, pair.log.bytes]).toEqual([8, 7, 0]);
+  });
+
   it("refuses gaps, older terms, and cuts outside of it", () => {
     const pair = new Pair(1e6);
     pair.append(2, true);
@@ -236,5 +337,8 @@ describe("the log (§5.3)", () => {
     expect(() => pair.log.truncateFrom(4)).toThrow(InvariantError);
     expect(() => pair.log.read(3, 4)).toThrow(InvariantError);
     expect(() => pair.log.read(0, 2)).toThrow(InvariantError);
+    expect(() => pair.log.compactTo(4)).toThrow(InvariantError);
+    pair.log.compactTo(1);
+    expect(() => pair.log.read(1, 2)).toThrow(InvariantError);
   });
 });

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Outgoing } from "../../src/raft/effects.ts";
 import type { AppendEntries } from "../../src/raft/message.ts";
-import { appendEntries, appends, Disk, ELECTION_MS, elect, HEARTBEAT_MS, Peer, pack } from "./harness.ts";
+import { Disk } from "./disk.ts";
+import { pack } from "./entries.ts";
+import { appendEntries, appends, ELECTION_MS, elect, HEARTBEAT_MS, Peer } from "./harness.ts";
 
 const THREE = ["a", "b", "c"];
 const FIVE = ["a", "b", "c", "d", "e"];

@@ -2,21 +2,11 @@ import { describe, expect, it } from "vitest";
 import type { Outgoing } from "../../src/raft/effects.ts";
 import type { AppendEntries, AppendEntriesReply, Message } from "../../src/raft/message.ts";
 import type { RaftOptions } from "../../src/raft/options.ts";
-import { appendEntries, appends, batch, Disk, ELECTION_MS, elect, HEARTBEAT_MS, Peer, pack, texts } from "./harness.ts";
+import { Disk } from "./disk.ts";
+import { batch, pack, texts } from "./entries.ts";
+import { appendEntries, appends, ELECTION_MS, elect, HEARTBEAT_MS, Peer, rejection, success } from "./harness.ts";
 
 const THREE = ["a", "b", "c"];
-
-const success = (to: AppendEntries, over: Partial<AppendEntriesReply> = {}): AppendEntriesReply => ({
-  ...{ type: "AppendEntriesReply", term: to.term, round: to.round, success: true, prevLogIndex: to.prevLogIndex },
-  ...{ matchIndex: to.batches.at(-1)?.lastIndex ?? to.prevLogIndex, conflictIndex: 0, conflictTerm: -1 },
-  ...over,
-});
-const rejection = (
-  to: AppendEntries,
-  conflictIndex: number,
-  conflictTerm = -1,
-  over: Partial<AppendEntriesReply> = {},
-): AppendEntriesReply => success(to, { success: false, matchIndex: 0, conflictIndex, conflictTerm, ...over });
 
 const replyOf = (sent: readonly Outgoing[]): AppendEntriesReply => {
   const message: Message | undefined = sent[0]?.message;

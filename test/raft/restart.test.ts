@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { InvariantError } from "../../src/raft/errors.ts";
-import { appendEntries, batch, Disk, elect, Peer, texts } from "./harness.ts";
+import { Disk } from "./disk.ts";
+import { batch, texts } from "./entries.ts";
+import { appendEntries, elect, Peer } from "./harness.ts";
 
 const THREE = ["a", "b", "c"];
 
