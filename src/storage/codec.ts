@@ -5,7 +5,8 @@ import type { Table } from "./records.ts";
 
 /*
  * Every record carries a CRC-32 in its first four bytes, little-endian: a batch in the header that it has anyway,
- * over all that follows; any other record in front of its JSON, over the name of the record and the JSON.
+ * over all that follows; any other record in front of its content (JSON, or a chunk of a snapshot), over the name of the
+ * record and the content.
  */
 const CHECKSUM_BYTES = 4;
 
@@ -76,10 +77,23 @@ export function decodeRecord(table: Table, key: string | number, record: Uint8Ar
   return JSON.parse(new TextDecoder().decode(record.subarray(CHECKSUM_BYTES)));
 }
 
+/** A record of `snapshot`: a checksum, and then the chunk. */
+export function sealChunk(key: number, data: Uint8Array): Uint8Array {
+  const record = new Uint8Array(CHECKSUM_BYTES + data.byteLength);
+  record.set(data, CHECKSUM_BYTES);
+  view(record).setUint32(0, checksumOf("snapshot", key, record), true);
+  return record;
+}
+
+/** The chunk in a record of `snapshot`, a view of it; undefined when the checksum is wrong. */
+export function unsealChunk(key: number, record: Uint8Array): Uint8Array | undefined {
+  return hasChecksum(record, checksumOf("snapshot", key, record)) ? record.subarray(CHECKSUM_BYTES) : undefined;
+}
+
 function checksumOf(table: Table, key: string | number, record: Uint8Array): number {
   return crc32(record.subarray(CHECKSUM_BYTES), crc32(`${table}/${key}`));
 }
 
 function hasChecksum(record: Uint8Array, checksum: number): boolean {
-  return record.byteLength > CHECKSUM_BYTES && view(record).getUint32(0, true) === checksum;
+  return record.byteLength >= CHECKSUM_BYTES && view(record).getUint32(0, true) === checksum;
 }

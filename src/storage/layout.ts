@@ -1,4 +1,4 @@
-import type { HardState } from "../raft/effects.ts";
+import type { HardState, SnapshotInfo } from "../raft/effects.ts";
 import type { Batch, Configuration } from "../raft/entry.ts";
 import type { TermRun } from "../raft/log.ts";
 import { corrupt, decodeRecord, encodeRecord, sealBatch } from "./codec.ts";
@@ -6,13 +6,34 @@ import type { Records, RecordWrite } from "./records.ts";
 import type { StoreIdentity } from "./store.ts";
 
 /** What the records of `meta` hold, by their keys. */
-interface Meta {
+export interface Meta {
   readonly format: number;
   readonly identity: StoreIdentity;
-  /** The configuration the log begins with, since its first entry may be compacted away one day. */
+  /** The configuration the log began with, since its first entry may be compacted away one day. */
   readonly configuration: Configuration;
   readonly hardState: HardState;
   readonly incarnation: number;
+  readonly log: LogPointer;
+  readonly snapshot: SnapshotPointer | null;
+}
+
+/** Where the live log begins. Records before it are left over from what was compacted or reset. */
+export interface LogPointer {
+  readonly firstIndex: number;
+  /**
+   * What is added to an index to make its key in `log` and `terms`. A log that is reset may begin again at indices that
+   * it had before; by a greater shift it begins behind all the records it leaves over.
+   */
+  readonly shift: number;
+  /** Of the entry before the first: where it ends, and its time stamp. They count when the log is empty. */
+  readonly position: number;
+  readonly time: number;
+}
+
+/** The snapshot in force. Its chunks have the keys from `firstKey` on. */
+export interface SnapshotPointer {
+  readonly info: SnapshotInfo;
+  readonly firstKey: number;
 }
 
 /** A write of one record of `meta`. */
@@ -28,19 +49,21 @@ export function readMeta<Key extends keyof Meta>(records: Records, key: Key): Me
 }
 
 /** A write that says where a run of terms begins; behind all other runs. */
-export function termWrite({ firstIndex, term }: TermRun): RecordWrite {
-  return { table: "terms", key: firstIndex, value: encodeRecord("terms", firstIndex, { term }), append: true };
+export function termWrite({ firstIndex, term }: TermRun, shift: number): RecordWrite {
+  const key = firstIndex + shift;
+  return { table: "terms", key, value: encodeRecord("terms", key, { term }), append: true };
 }
 
 /** @throws RaftError `ERR_STORAGE_CORRUPT` when the record is missing or broken. */
-export function readTermRun(records: Records, firstIndex: number): TermRun {
-  const record = records.get("terms", firstIndex);
+export function readTermRun(records: Records, key: number, shift: number): TermRun {
+  const firstIndex = key - shift;
+  const record = records.get("terms", key);
   if (record === undefined) throw corrupt(`the term that begins at entry ${firstIndex} is missing`);
-  const { term } = decodeRecord("terms", firstIndex, record) as Pick<TermRun, "term">;
+  const { term } = decodeRecord("terms", key, record) as Pick<TermRun, "term">;
   return { firstIndex, term };
 }
 
 /** A write that appends a batch to the log. */
-export function batchWrite(batch: Batch): RecordWrite {
-  return { table: "log", key: batch.firstIndex, value: sealBatch(batch), append: true };
+export function batchWrite(batch: Batch, shift: number): RecordWrite {
+  return { table: "log", key: batch.firstIndex + shift, value: sealBatch(batch), append: true };
 }

@@ -18,6 +18,11 @@ export function dataFile(path: string): string {
   return join(path, "data.mdb");
 }
 
+/** The file beside it by which its users, of all processes, know of each other. */
+export function lockFile(path: string): string {
+  return join(path, "lock.mdb");
+}
+
 /** Whether there is something to open. */
 export function hasDataFile(path: string): boolean {
   return existsSync(dataFile(path));
@@ -48,7 +53,7 @@ const LOCK_BYTES = 16_384;
 const NEW_STORE_BYTES = 262_144;
 
 function claimRoom(path: string): void {
-  const lock = join(path, "lock.mdb");
+  const lock = lockFile(path);
   if (!existsSync(lock)) writeWhole(lock, LOCK_BYTES);
   if (hasDataFile(path)) return;
   const probe = join(path, "probe");

@@ -1,10 +1,11 @@
 import type { Database, RootDatabase } from "lmdb";
+import type { RaftError } from "../raft/errors.ts";
 import { corrupt, storageError } from "./codec.ts";
 import type { Gate } from "./gate.ts";
 import { dataFile, hasDataFile, prepareFolder, sync, syncFolders } from "./lmdb-file.ts";
 import { openRecords, storeLost } from "./opening.ts";
 import { RecordStore } from "./record-store.ts";
-import type { IndexTable, Records, RecordWrite, Table } from "./records.ts";
+import type { NumberedTable, Records, RecordWrite, Table } from "./records.ts";
 import type { Durability, StoreOptions } from "./store.ts";
 
 /** Where the store is, and what it promises. */
@@ -39,9 +40,9 @@ export class LmdbStore extends RecordStore {
     try {
       prepareFolder(options.path);
       records = await openEnvironment(options);
-      const state = openRecords(records, options);
+      const opened = openRecords(records, options);
       if (!options.born) syncFolders(options.path);
-      return new LmdbStore(records, state);
+      return new LmdbStore(records, opened);
     } catch (error) {
       // The first error says more than that of a close behind it.
       await records?.close().catch(() => {});
@@ -55,17 +56,25 @@ type Tables = Readonly<Record<Table, Database<Uint8Array, string | number>>>;
 /** What an error of LMDB is about when the file is to blame: page not found, corrupted, version mismatch, invalid. */
 const BROKEN_FILE = new Set<unknown>([-30797, -30796, -30794, -30793]);
 
-async function openEnvironment({ path, durability, gate }: LmdbStoreOptions): Promise<Records> {
+/** What is thrown in place of an error of LMDB that says that the file is broken. */
+export function brokenFile(error: unknown): RaftError | undefined {
+  if (!(error instanceof Error && "code" in error && BROKEN_FILE.has(error.code))) return undefined;
+  return corrupt(`the database is broken: ${error.message}`, error);
+}
+
+/** The records of a store, to read and to write; the tables are made if need be. */
+export async function openEnvironment({
+  path,
+  durability,
+  gate,
+}: Pick<LmdbStoreOptions, "path" | "durability" | "gate">): Promise<Records> {
   const { open, ABORT } = await import("lmdb");
   /** Runs a native call inside the gate, and tells a broken file from a failing disk. */
   const native = <T>(call: () => T): T => {
     try {
       return gate.run(call);
     } catch (error) {
-      if (error instanceof Error && "code" in error && BROKEN_FILE.has(error.code)) {
-        throw corrupt(`the database is broken: ${error.message}`, error);
-      }
-      throw error;
+      throw brokenFile(error) ?? error;
     }
   };
   const root = native(() =>
@@ -89,12 +98,12 @@ async function openEnvironment({ path, durability, gate }: LmdbStoreOptions): Pr
   }
 }
 
-const TABLES = ["meta", "log", "terms"] as const satisfies readonly Table[];
+const TABLES = ["meta", "log", "terms", "snapshot"] as const satisfies readonly Table[];
 
 function openTables(root: RootDatabase<Uint8Array, string | number>): Tables {
   // Keys in lmdb's ordered encoding: as 32-bit integers, the other choice, indices would wrap.
   const table = (name: Table) => root.openDB<Uint8Array, string | number>({ name, encoding: "binary" });
-  return { meta: table("meta"), log: table("log"), terms: table("terms") };
+  return { meta: table("meta"), log: table("log"), terms: table("terms"), snapshot: table("snapshot") };
 }
 
 /** @param fileToSync what to sync when it is closed, for an environment that does not do so at each commit. */
@@ -120,9 +129,9 @@ function lmdbRecords(
   };
   return {
     get: (table, key) => reading(() => tables[table].get(key)),
-    floor: (table, key) => reading(() => indices(tables, table, { start: key, reverse: true, limit: 1 })[0]),
+    floor: (table, key) => reading(() => keys(tables, table, { start: key, reverse: true, limit: 1 })[0]),
     keysFrom: (table, key, limit) =>
-      reading(() => indices(tables, table, { start: key, ...(limit === undefined ? {} : { limit }) })),
+      reading(() => keys(tables, table, { start: key, ...(limit === undefined ? {} : { limit }) })),
     commit(writes) {
       const result = native(() =>
         root.transactionSync(() => {
@@ -130,7 +139,7 @@ function lmdbRecords(
           return undefined;
         }),
       );
-      if (result === ABORT) throw corrupt("the log on disk is not the one that was opened");
+      if (result === ABORT) throw corrupt("the records on disk are not those that were opened");
     },
     async close() {
       // With nothing but synchronous writes all of it happens in this call.
@@ -142,9 +151,9 @@ function lmdbRecords(
 
 const APPEND = { append: true };
 
-function indices(
+function keys(
   tables: Tables,
-  table: IndexTable,
+  table: NumberedTable,
   range: { start: number; reverse?: boolean; limit?: number },
 ): number[] {
   return [...tables[table].getKeys(range)].map(Number);

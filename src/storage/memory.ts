@@ -1,7 +1,7 @@
 import { storageError } from "./codec.ts";
 import { openRecords } from "./opening.ts";
 import { RecordStore } from "./record-store.ts";
-import type { IndexTable, Records, RecordWrite, Table } from "./records.ts";
+import type { NumberedTable, Records, RecordWrite, Table } from "./records.ts";
 import type { StoreOptions } from "./store.ts";
 
 /** Which disk the store is on. */
@@ -35,7 +35,12 @@ export class MemoryDisk implements Records {
   latencyMs: () => number = () => 0;
   /** Called before a commit that takes time, with its milliseconds: here a simulator moves its clock on. */
   onDelay: (ms: number) => void = () => {};
-  readonly #tables = { meta: new MemoryTable(), log: new MemoryTable(), terms: new MemoryTable() };
+  readonly #tables: Readonly<Record<Table, MemoryTable>> = {
+    meta: new MemoryTable(),
+    log: new MemoryTable(),
+    terms: new MemoryTable(),
+    snapshot: new MemoryTable(),
+  };
   /** What takes the unsynced commits back, oldest first. */
   #undo: RecordWrite[] = [];
   readonly #failures: { readonly error: Error; readonly when: "before" | "after" }[] = [];
@@ -60,7 +65,8 @@ export class MemoryDisk implements Records {
 
   /**
    * Flips one bit of a stored record.
-   * @param key in `log` the first index of the record, see `read`.
+   * @param key in `log` the first index of the record, see `read`, as long as no snapshot was installed; in `snapshot`
+   * the chunks of all snapshots count on from 0.
    * @param bit counted from the least of the first byte.
    * @throws RangeError when there is no such record or bit.
    */
@@ -75,11 +81,11 @@ export class MemoryDisk implements Records {
     return this.#tables[table].get(key)?.slice();
   }
 
-  floor(table: IndexTable, key: number): number | undefined {
+  floor(table: NumberedTable, key: number): number | undefined {
     return this.#tables[table].floor(key);
   }
 
-  keysFrom(table: IndexTable, key: number, limit?: number): number[] {
+  keysFrom(table: NumberedTable, key: number, limit?: number): number[] {
     return this.#tables[table].keysFrom(key, limit);
   }
 

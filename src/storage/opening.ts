@@ -1,30 +1,56 @@
+import type { SnapshotInfo } from "../raft/effects.ts";
 import { type Batch, batchPosition, bootstrapBatch, type Configuration } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
-import type { TermRun } from "../raft/log.ts";
-import { corrupt, unsealBatch } from "./codec.ts";
-import { batchWrite, metaWrite, readMeta, readTermRun, termWrite } from "./layout.ts";
+import { corrupt } from "./codec.ts";
+import { batchWrite, type LogPointer, metaWrite, readMeta, readTermRun, termWrite } from "./layout.ts";
+import { batchAt, describeLog, type LogBounds, meets, termAt } from "./log-records.ts";
 import type { Records } from "./records.ts";
+import { describeSnapshot, openSnapshots } from "./snapshot-records.ts";
 import type { StoredState, StoreIdentity, StoreOptions } from "./store.ts";
+import type { Bounds } from "./sweeping.ts";
 
 /** Of the layout of all records; a store of a later one is refused. */
-const FORMAT = 1;
+export const FORMAT = 1;
+
+/** What a store is made from. */
+export interface OpenedRecords {
+  readonly state: StoredState;
+  readonly bounds: Bounds;
+}
 
 /**
  * Makes the store or finds it, checks that it is the one that was meant and that its ends are sound, and counts the
- * incarnation. Of the log only the two ends are read.
+ * incarnation. Of the log only the two ends are read, of the snapshot nothing.
  * @throws RaftError `ERR_STORAGE_LOST`, `ERR_STORAGE_CORRUPT`, or `ERR_INVALID_OPTION` for other voters.
  */
-export function openRecords(records: Records, options: StoreOptions): StoredState {
-  if (records.get("meta", "format") === undefined) return create(records, options);
+export function openRecords(records: Records, options: StoreOptions): OpenedRecords {
+  const used = records.get("meta", "format") !== undefined;
+  if (!used) create(records, options);
   checkFormat(readMeta(records, "format"));
   checkIdentity(readMeta(records, "identity"), options.identity);
   const configuration = readMeta(records, "configuration");
   checkConfiguration(configuration, options.configuration);
   const { currentTerm, votedFor } = readMeta(records, "hardState");
-  const incarnation = readMeta(records, "incarnation") + 1;
-  const log = readLogEnds(records);
-  records.commit([metaWrite("incarnation", incarnation)]);
-  return { incarnation, used: true, hardState: { currentTerm, votedFor }, configuration, ...log };
+  const incarnation = readMeta(records, "incarnation") + (used ? 1 : 0);
+  const pointer = readMeta(records, "snapshot");
+  const snapshot = pointer?.info;
+  const { log, lastTime } = openLog(records, snapshot);
+  if (used) records.commit([metaWrite("incarnation", incarnation)]);
+  const { firstIndex, lastIndex, terms, firstPosition, endPosition } = log;
+  const state: StoredState = {
+    incarnation,
+    used,
+    hardState: { currentTerm, votedFor },
+    configuration: snapshot?.configuration ?? configuration,
+    snapshot,
+    firstIndex,
+    lastIndex,
+    lastTime,
+    terms,
+    firstPosition,
+    endPosition,
+  };
+  return { state, bounds: { log, snapshots: openSnapshots(records, pointer) } };
 }
 
 /** What is thrown when a peer that has had a store finds none. */
@@ -32,33 +58,21 @@ export function storeLost(identity: StoreIdentity): RaftError {
   return new RaftError("ERR_STORAGE_LOST", `the store of ${describe(identity)} is gone; the peer must not vote again`);
 }
 
-function create(records: Records, { identity, configuration, born }: StoreOptions): StoredState {
+function create(records: Records, { identity, configuration, born }: StoreOptions): void {
   if (born) throw storeLost(identity);
   if (records.keysFrom("log", 0, 1).length > 0) throw corrupt("there is a log, but nothing says whose it is");
   const batch = bootstrapBatch(configuration);
-  const run = { firstIndex: batch.firstIndex, term: batch.term };
-  const hardState = { currentTerm: 0, votedFor: undefined };
   records.commit([
     metaWrite("format", FORMAT),
     metaWrite("identity", identity),
     metaWrite("configuration", configuration),
-    metaWrite("hardState", hardState),
+    metaWrite("hardState", { currentTerm: 0, votedFor: undefined }),
     metaWrite("incarnation", 1),
-    batchWrite(batch),
-    termWrite(run),
+    metaWrite("log", { firstIndex: batch.firstIndex, shift: 0, position: 0, time: 0 }),
+    metaWrite("snapshot", null),
+    batchWrite(batch, 0),
+    termWrite(batch, 0),
   ]);
-  return {
-    incarnation: 1,
-    used: false,
-    hardState,
-    configuration,
-    firstIndex: batch.firstIndex,
-    lastIndex: batch.lastIndex,
-    lastTime: batch.time,
-    terms: [run],
-    firstPosition: batchPosition(batch),
-    endPosition: batchPosition(batch) + batch.bytes.byteLength,
-  };
 }
 
 function checkFormat(format: number): void {
@@ -91,39 +105,47 @@ function checkConfiguration(stored: Configuration, wanted: Configuration): void 
   );
 }
 
-type LogEnds = Pick<StoredState, "firstIndex" | "lastIndex" | "lastTime" | "terms" | "firstPosition" | "endPosition">;
-
-function readLogEnds(records: Records): LogEnds {
-  const first = readBatch(records, records.keysFrom("log", 0, 1)[0]);
-  const last = readBatch(records, records.floor("log", Number.MAX_SAFE_INTEGER));
-  const terms = records.keysFrom("terms", 0).map((key) => readTermRun(records, key));
-  checkTerms(terms, first, last);
-  return {
-    firstIndex: first.firstIndex,
-    lastIndex: last.lastIndex,
-    lastTime: last.time,
-    terms,
-    firstPosition: batchPosition(first),
-    endPosition: batchPosition(last) + last.bytes.byteLength,
+export function openLog(records: Records, snapshot: SnapshotInfo | undefined): { log: LogBounds; lastTime: number } {
+  const pointer = readMeta(records, "log");
+  const { firstIndex, shift } = pointer;
+  const firstKey = firstIndex + shift;
+  const lastKey = records.floor("log", Number.MAX_SAFE_INTEGER) ?? 0;
+  const ends = lastKey < firstKey ? undefined : readEnds(records, pointer, lastKey - shift);
+  // The entry before the first may be in the middle of its run.
+  const firstRun = records.floor("terms", firstKey - 1) ?? firstKey;
+  const log = {
+    firstIndex,
+    lastIndex: ends?.last.lastIndex ?? firstIndex - 1,
+    terms: records.keysFrom("terms", firstRun).map((key) => readTermRun(records, key, shift)),
+    firstPosition: ends === undefined ? pointer.position : batchPosition(ends.first),
+    endPosition: ends === undefined ? pointer.position : batchPosition(ends.last) + ends.last.bytes.byteLength,
+    shift,
   };
+  checkTerms(log, ends);
+  if (!meets(log, snapshot)) throw corrupt(`${describeLog(log)} does not fit ${describeSnapshot(snapshot)}`);
+  return { log, lastTime: ends?.last.time ?? pointer.time };
 }
 
-function readBatch(records: Records, key: number | undefined): Batch {
-  const record = key === undefined ? undefined : records.get("log", key);
-  if (key === undefined || record === undefined) throw corrupt("the log is empty");
-  return unsealBatch(key, record);
+/** The first and the last batch. */
+interface Ends {
+  readonly first: Batch;
+  readonly last: Batch;
 }
 
-function checkTerms(terms: readonly TermRun[], first: Batch, last: Batch): void {
+function readEnds(records: Records, pointer: LogPointer, lastIndex: number): Ends {
+  return { first: batchAt(records, pointer, pointer.firstIndex), last: batchAt(records, pointer, lastIndex) };
+}
+
+function checkTerms(log: LogBounds, ends: Ends | undefined): void {
+  const { firstIndex, terms } = log;
   const [oldest, newest] = [terms[0], terms.at(-1)];
-  const ends =
-    oldest?.firstIndex === first.firstIndex &&
-    oldest.term === first.term &&
-    newest?.term === last.term &&
-    newest.firstIndex <= last.firstIndex;
+  const reachesBack = (oldest?.firstIndex ?? Number.POSITIVE_INFINITY) <= Math.max(1, firstIndex - 1);
+  const fitsEnds =
+    ends === undefined
+      ? terms.length === 1
+      : termAt(log, firstIndex) === ends.first.term &&
+        newest?.term === ends.last.term &&
+        newest.firstIndex <= ends.last.firstIndex;
   const ascending = terms.every(({ term }, at) => at === 0 || term > (terms[at - 1]?.term ?? 0));
-  if (!ends || !ascending) {
-    const range = `${first.firstIndex}..${last.lastIndex}, in terms ${first.term}..${last.term}`;
-    throw corrupt(`the log is ${range}, but its terms are ${JSON.stringify(terms)}`);
-  }
+  if (!reachesBack || !fitsEnds || !ascending) throw corrupt(`there is ${describeLog(log)}, which do not fit it`);
 }

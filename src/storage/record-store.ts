@@ -1,19 +1,23 @@
 import type { Save } from "../raft/effects.ts";
-import { type Batch, batchPosition, sliceBatch } from "../raft/entry.ts";
+import type { Batch } from "../raft/entry.ts";
 import { invariant, RaftError } from "../raft/errors.ts";
-import type { TermRun } from "../raft/log.ts";
-import { corrupt, sealBatch, storageError, unsealBatch } from "./codec.ts";
-import { batchWrite, metaWrite, termWrite } from "./layout.ts";
-import type { Records, RecordWrite } from "./records.ts";
+import { storageError } from "./codec.ts";
+import { metaWrite } from "./layout.ts";
+import {
+  describeLog,
+  type LogBounds,
+  meets,
+  planAppend,
+  planCompaction,
+  planReset,
+  planTruncation,
+  readBatches,
+} from "./log-records.ts";
+import type { OpenedRecords } from "./opening.ts";
+import type { NumberedTable, Records, RecordWrite } from "./records.ts";
+import { chunkAt, describeSnapshot, planChunk, planSnapshot } from "./snapshot-records.ts";
 import type { Store, StoredState } from "./store.ts";
-
-/** Where the log ends: what the next batch has to fit. */
-interface Tail {
-  readonly lastIndex: number;
-  readonly endPosition: number;
-  /** Never empty. */
-  readonly terms: readonly TermRun[];
-}
+import { ALL_TABLES, type Bounds, leftOver, planSweep } from "./sweeping.ts";
 
 /**
  * The store that all stores here are, over records of some kind. A save is planned first (read, cut, checksummed) and
@@ -22,44 +26,59 @@ interface Tail {
 export class RecordStore implements Store {
   readonly state: StoredState;
   readonly #records: Records;
-  #tail: Tail;
+  #bounds: Bounds;
+  /** Where there may be records that are not in use. */
+  #unswept: ReadonlySet<NumberedTable> = ALL_TABLES;
   /** Why the store is of no more use. */
   #failure: unknown;
   #closed: Promise<void> | undefined;
 
-  /** @param state what `openRecords` returned for these records. */
-  constructor(records: Records, state: StoredState) {
+  /** @param opened what `openRecords` returned for these records. */
+  constructor(records: Records, { state, bounds }: OpenedRecords) {
     this.#records = records;
     this.state = state;
-    this.#tail = state;
+    this.#bounds = bounds;
   }
 
   save(save: Save): void {
-    this.#checkUsable();
-    if (this.#failure !== undefined) throw this.#failure;
-    try {
-      const { writes, tail } = this.#plan(save);
+    this.#write(() => {
+      const { writes, bounds } = this.#plan(save);
       if (writes.length === 0) return;
-      this.#records.commit(writes);
-      this.#tail = tail;
-    } catch (error) {
-      this.#failure = storageError("the store cannot be written", error, "unknown");
-      throw this.#failure;
-    }
+      const swept = planSweep(this.#records, this.#unswept, this.#bounds, writes);
+      this.#records.commit([...writes, ...swept.writes]);
+      this.#unswept = swept.tables;
+      for (const table of leftOver(this.#bounds, bounds)) swept.tables.add(table);
+      this.#bounds = bounds;
+    });
+  }
+
+  sweep(): boolean {
+    return this.#write(() => {
+      const { writes, tables } = planSweep(this.#records, this.#unswept, this.#bounds);
+      if (writes.length > 0) this.#records.commit(writes);
+      this.#unswept = tables;
+      return tables.size > 0;
+    });
   }
 
   read(from: number, maxBytes: number): Batch[] {
-    this.#checkUsable();
-    const { firstIndex } = this.state;
-    const { lastIndex } = this.#tail;
-    invariant(
-      from >= firstIndex && from <= lastIndex,
-      () => `cannot read ${from} of a log of ${firstIndex}..${lastIndex}`,
-    );
-    try {
-      return this.#readUntil(from, lastIndex, maxBytes);
-    } catch (error) {
-      throw storageError("the store cannot be read", error);
+    return this.#read(() => readBatches(this.#records, this.#bounds.log, from, maxBytes));
+  }
+
+  readChunk(index: number, chunk: number): Uint8Array | undefined {
+    return this.#read(() => {
+      const { pointer } = this.#bounds.snapshots;
+      return pointer?.info.index === index ? chunkAt(this.#records, pointer, chunk) : undefined;
+    });
+  }
+
+  *readSnapshot(): Iterable<Uint8Array> {
+    const { info } = this.#bounds.snapshots.pointer ?? {};
+    if (info === undefined) return;
+    for (let number = 0; number < info.chunks; number++) {
+      const chunk = this.readChunk(info.index, number);
+      invariant(chunk !== undefined, () => `the snapshot of ${info.index} was replaced while it was read`);
+      yield chunk;
     }
   }
 
@@ -72,84 +91,49 @@ export class RecordStore implements Store {
     if (this.#closed !== undefined) throw new RaftError("ERR_STOPPED", "the store is closed");
   }
 
-  #plan(save: Save): { writes: RecordWrite[]; tail: Tail } {
+  #read<T>(read: () => T): T {
+    this.#checkUsable();
+    try {
+      return read();
+    } catch (error) {
+      throw storageError("the store cannot be read", error);
+    }
+  }
+
+  #write<T>(write: () => T): T {
+    this.#checkUsable();
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      return write();
+    } catch (error) {
+      this.#failure = storageError("the store cannot be written", error, "unknown");
+      throw this.#failure;
+    }
+  }
+
+  #plan(save: Save): { writes: RecordWrite[]; bounds: Bounds } {
     const writes: RecordWrite[] = [];
-    let tail = this.#tail;
-    if (save.truncateFrom !== undefined && save.truncateFrom <= tail.lastIndex) {
-      tail = this.#planTruncation(writes, tail, save.truncateFrom);
-    }
-    for (const batch of save.batches) tail = planAppend(writes, tail, batch);
+    let { log, snapshots } = this.#bounds;
     if (save.hardState !== undefined) writes.push(metaWrite("hardState", save.hardState));
-    return { writes, tail };
+    for (const chunk of save.chunks) snapshots = planChunk(writes, snapshots, chunk);
+    if (save.snapshot !== undefined) snapshots = planSnapshot(writes, snapshots, save.snapshot);
+    if (save.resetTo !== undefined) log = planReset(writes, log, save.resetTo);
+    log = this.#planLog(writes, log, save);
+    const snapshot = snapshots.pointer?.info;
+    invariant(meets(log, snapshot), () => `${describeLog(log)} does not fit ${describeSnapshot(snapshot)}`);
+    return { writes, bounds: { log, snapshots } };
   }
 
-  #planTruncation(writes: RecordWrite[], tail: Tail, from: number): Tail {
-    const { firstIndex } = this.state;
-    invariant(from > firstIndex, () => `cannot drop the entries from ${from} on of a log that begins at ${firstIndex}`);
-    const whole = this.#holding(from - 1);
-    const kept = sliceBatch(whole, whole.firstIndex, from - 1);
-    if (kept !== whole) writes.push({ table: "log", key: kept.firstIndex, value: sealBatch(kept) });
-    for (const table of ["log", "terms"] as const) {
-      for (const key of this.#records.keysFrom(table, from)) writes.push({ table, key, value: undefined });
+  #planLog(writes: RecordWrite[], before: LogBounds, { truncateFrom, batches, compactTo }: Save): LogBounds {
+    let log = before;
+    const planned = [...batches];
+    if (truncateFrom !== undefined && truncateFrom <= log.lastIndex) {
+      const truncation = planTruncation(this.#records, writes, log, truncateFrom);
+      log = truncation.log;
+      if (truncation.kept !== undefined) planned.push(truncation.kept);
     }
-    return {
-      lastIndex: kept.lastIndex,
-      endPosition: batchPosition(kept) + kept.bytes.byteLength,
-      terms: tail.terms.filter((run) => run.firstIndex < from),
-    };
+    for (const batch of batches) log = planAppend(writes, log, batch);
+    if (compactTo === undefined || compactTo < log.firstIndex) return log;
+    return planCompaction(this.#records, writes, log, compactTo, planned);
   }
-
-  #readUntil(from: number, lastIndex: number, maxBytes: number): Batch[] {
-    let batch = this.#holding(from);
-    const batches = [batch];
-    let bytes = batch.bytes.byteLength;
-    while (batch.lastIndex < lastIndex && bytes < maxBytes) {
-      batch = this.#following(batch);
-      batches.push(batch);
-      bytes += batch.bytes.byteLength;
-    }
-    return batches;
-  }
-
-  /** The batch that holds entry `index`. */
-  #holding(index: number): Batch {
-    const key = this.#records.floor("log", index);
-    const batch = key === undefined ? undefined : this.#recordAt(key);
-    if (batch === undefined || batch.lastIndex < index) throw corrupt(`entry ${index} of the log is missing`);
-    return batch;
-  }
-
-  #following(batch: Batch): Batch {
-    const index = batch.lastIndex + 1;
-    const next = this.#recordAt(index);
-    const position = batchPosition(batch) + batch.bytes.byteLength;
-    if (batchPosition(next) !== position || next.term < batch.term) {
-      throw corrupt(`the log record of entry ${index} does not fit the one before it`);
-    }
-    return next;
-  }
-
-  #recordAt(index: number): Batch {
-    const record = this.#records.get("log", index);
-    if (record === undefined) throw corrupt(`entry ${index} of the log is missing`);
-    return unsealBatch(index, record);
-  }
-}
-
-function planAppend(writes: RecordWrite[], tail: Tail, batch: Batch): Tail {
-  const lastTerm = tail.terms.at(-1)?.term ?? 0;
-  invariant(
-    batch.firstIndex === tail.lastIndex + 1 && batchPosition(batch) === tail.endPosition && batch.term >= lastTerm,
-    () =>
-      `a batch from ${batch.firstIndex} at ${batchPosition(batch)} in term ${batch.term} does not fit a log that ends ` +
-      `with ${tail.lastIndex} at ${tail.endPosition} in term ${lastTerm}`,
-  );
-  writes.push(batchWrite(batch));
-  let { terms } = tail;
-  if (batch.term !== lastTerm) {
-    const run = { firstIndex: batch.firstIndex, term: batch.term };
-    writes.push(termWrite(run));
-    terms = [...terms, run];
-  }
-  return { lastIndex: batch.lastIndex, endPosition: tail.endPosition + batch.bytes.byteLength, terms };
 }

@@ -3,12 +3,16 @@
  *
  * - `meta`: one record a name, see layout.ts;
  * - `log`: one record a batch, under its first index; its value is the batch;
- * - `terms`: one record a run of equal terms, under its first index.
+ * - `terms`: one record a run of equal terms, under its first index;
+ * - `snapshot`: one record a chunk, under numbers that run on from one snapshot to the next.
+ *
+ * Indices are shifted, see `LogPointer`. All but `meta` may also hold records that are of no use any more and wait to be
+ * swept; what is in use is said in `meta`.
  */
-export type Table = "meta" | "log" | "terms";
+export type Table = "meta" | NumberedTable;
 
-/** The tables whose keys are indices of the log. */
-export type IndexTable = "log" | "terms";
+/** The tables whose keys are numbers. */
+export type NumberedTable = "log" | "terms" | "snapshot";
 
 /** One step of a commit. */
 export interface RecordWrite {
@@ -25,9 +29,9 @@ export interface Records {
   /** A copy of the record's bytes, the caller's to keep. */
   get(table: Table, key: string | number): Uint8Array | undefined;
   /** The greatest key that is not greater than `key`. */
-  floor(table: IndexTable, key: number): number | undefined;
+  floor(table: NumberedTable, key: number): number | undefined;
   /** The keys that are not less than `key`, ascending; the first `limit` of them, by default all. */
-  keysFrom(table: IndexTable, key: number, limit?: number): number[];
+  keysFrom(table: NumberedTable, key: number, limit?: number): number[];
   /** Carries out all writes in their order, or none. On return they are durable. */
   commit(writes: readonly RecordWrite[]): void;
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-import type { HardState, Save } from "../raft/effects.ts";
+import type { HardState, Save, SnapshotInfo } from "../raft/effects.ts";
 import type { Batch, Configuration } from "../raft/entry.ts";
 import type { TermRun } from "../raft/log.ts";
 
@@ -29,13 +29,21 @@ export interface StoredState {
   /** Whether any peer opened it before: such a peer may have made promises that are not written down. */
   readonly used: boolean;
   readonly hardState: HardState;
+  /** The snapshot's, or, without one, the one the cluster began with. */
   readonly configuration: Configuration;
-  /** The range of the log; never empty, since the configuration is its first entry. */
+  readonly snapshot: SnapshotInfo | undefined;
+  /**
+   * The range of the log. It begins with entry 1 or behind one that the snapshot covers, and reaches to the snapshot's
+   * entry at least; when all was compacted it is empty, and `lastIndex` is just before `firstIndex`.
+   */
   readonly firstIndex: number;
   readonly lastIndex: number;
-  /** The time stamp of the last entry. */
+  /** The time stamp of the last entry, even when that was compacted away. */
   readonly lastTime: number;
-  /** Where each term begins in the log, ascending; the first begins at `firstIndex`. */
+  /**
+   * Where each term begins, ascending. The first run holds the entry before `firstIndex`, whose term is still asked for,
+   * and may begin long before it; only in a log from entry 1 on there is no such entry.
+   */
   readonly terms: readonly TermRun[];
   /** Positions (see entry.ts) at which the live log begins and ends. */
   readonly firstPosition: number;
@@ -54,10 +62,25 @@ export interface Store {
 
   /**
    * Writes all of `save` in one atomic step; on return it is as durable as this store promises. The batches carry
-   * their positions; their checksums are filled in, in place. The first entry of the log is never dropped.
-   * @throws RaftError `ERR_STORAGE_FAILED` with the cause when the disk refuses; from then on every save throws it.
+   * their positions, which continue those of the batches before them, but may begin anywhere when the log is empty; their
+   * checksums are filled in, in place.
+   *
+   * What is set aside is forgotten when the store is closed or crashes. What a save lets go of (the snapshot before, what
+   * was set aside in vain, compacted entries) is out of sight at once, and its records are removed little by little, with
+   * later saves or by `sweep`: no save takes longer for how much was let go.
+   * @throws RaftError `ERR_STORAGE_FAILED` with the cause when the disk refuses; InvariantError when a chunk is not the
+   * next one, when what is set aside is not what the snapshot says, or when the log and the snapshot would not meet.
+   * From then on every save throws the same.
    */
   save(save: Save): void;
+
+  /**
+   * Removes some of the records that nothing refers to any more, in a write of its own; for when there is nothing else
+   * to do. Saves remove them too, and more of them than they add.
+   * @returns whether there are more.
+   * @throws RaftError as `save` does.
+   */
+  sweep(): boolean;
 
   /**
    * Batches from the one that holds entry `from` on, consecutive, until they take `maxBytes` (the last may go beyond)
@@ -66,6 +89,20 @@ export interface Store {
    * @throws RaftError `ERR_STORAGE_CORRUPT` when a record fails its checksum or is not there.
    */
   read(from: number, maxBytes: number): Batch[];
+
+  /**
+   * A chunk of the snapshot, the caller's to keep; undefined when the snapshot is not the one that ends with `index`.
+   * @param chunk counted from 0, less than the snapshot's `chunks`.
+   * @throws RaftError `ERR_STORAGE_CORRUPT` when the chunk fails its checksum or is not there.
+   */
+  readChunk(index: number, chunk: number): Uint8Array | undefined;
+
+  /**
+   * The chunks of the snapshot in their order, each read when it is asked for; none when there is no snapshot.
+   * No other snapshot may be saved before the last of them was read.
+   * @throws RaftError as `readChunk` does, at the chunk concerned.
+   */
+  readSnapshot(): Iterable<Uint8Array>;
 
   /** Gives everything back. No other call may follow; a second one does nothing. */
   close(): Promise<void>;

@@ -1,13 +1,24 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Database, open } from "lmdb";
+import type { Database } from "lmdb";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Batch, bootstrapBatch, stampBatch } from "../../src/raft/entry.ts";
-import { encodeRecord, sealBatch } from "../../src/storage/codec.ts";
+import { type Batch, bootstrapBatch, EntryKind, packEntries, stampBatch } from "../../src/raft/entry.ts";
+import { encodeRecord } from "../../src/storage/codec.ts";
+import { NOTHING } from "../../src/storage/conformance/subject.ts";
 import { type Gate, LmdbStore, type LmdbStoreOptions, noGate } from "../../src/storage/index.ts";
-import { appendSingles, batchAfter, lastBatch, saveBatches } from "./fixtures/batches.ts";
+import {
+  appendSingles,
+  batchAfter,
+  infoOf,
+  installSnapshot,
+  lastBatch,
+  numbered,
+  saveBatches,
+  saveSnapshot,
+} from "./fixtures/batches.ts";
 import { OPTIONS } from "./fixtures/options.ts";
 import { temporaryFolder } from "./fixtures/stores.ts";
+import { type Tables, withTables } from "./fixtures/tables.ts";
 
 let folder: ReturnType<typeof temporaryFolder>;
 let options: LmdbStoreOptions;
@@ -29,14 +40,9 @@ async function openStore(change: Partial<LmdbStoreOptions> = {}): Promise<LmdbSt
   return store;
 }
 
-type Tables = Record<"meta" | "log" | "terms", Database<Uint8Array, string | number>>;
-
 /** Changes the records of a closed store behind its back. */
-async function tamper(change: (tables: Tables) => void): Promise<void> {
-  const root = open({ path: options.path, noSubdir: false, encoding: "binary", overlappingSync: false, noSync: true });
-  const table = (name: string) => root.openDB<Uint8Array, string | number>({ name, encoding: "binary" });
-  change({ meta: table("meta"), log: table("log"), terms: table("terms") });
-  await root.close();
+function tamper(change: (tables: Tables) => void): Promise<void> {
+  return withTables(options.path, change);
 }
 
 function flipByte(table: Database<Uint8Array, string | number>, key: string | number, at: number): void {
@@ -95,10 +101,66 @@ describe("a store on disk that was changed behind its back", () => {
     ["a log without its beginning", ({ log }: Tables) => log.removeSync(1)],
     ["a flipped byte in the hard state", ({ meta }: Tables) => flipByte(meta, "hardState", 5)],
     ["a missing hard state", ({ meta }: Tables) => meta.removeSync("hardState")],
+    ["nothing that says where its log begins", ({ meta }: Tables) => meta.removeSync("log")],
+    ["nothing that says whether there is a snapshot", ({ meta }: Tables) => meta.removeSync("snapshot")],
   ])("does not open with %s", async (_name, change) => {
     await closedStore();
     await tamper(change);
     await expect(openStore({ born: true })).rejects.toMatchObject({ code: "ERR_STORAGE_CORRUPT" });
+  });
+
+  it.each([
+    ["the beginning of the rest", ({ log }: Tables) => log.removeSync(5)],
+    ["all of the rest", ({ log }: Tables) => [5, 6].map((index) => log.removeSync(index))],
+    ["the term of the entry before it", ({ terms }: Tables) => terms.removeSync(2)],
+    [
+      "its snapshot, but not that it was compacted",
+      ({ meta }: Tables) => meta.putSync("snapshot", encodeRecord("meta", "snapshot", null)),
+    ],
+  ])("does not open when a log that was compacted has lost %s", async (_name, change) => {
+    const made = await openStore();
+    appendSingles(made, lastBatch(made, 1), 5);
+    saveSnapshot(made, 5, [Buffer.from("x")], { compactTo: 4 });
+    await made.close();
+    await tamper(change);
+    await expect(openStore({ born: true })).rejects.toMatchObject({ code: "ERR_STORAGE_CORRUPT" });
+  });
+
+  it("does not open when all entries behind the compacted ones are lost, but not their term", async () => {
+    const made = await openStore();
+    const last = appendSingles(made, lastBatch(made, 1), 5);
+    saveSnapshot(made, 6, [Buffer.from("x")], { compactTo: 6 });
+    saveBatches(made, batchAfter(last, { term: 2 }));
+    await made.close();
+    await tamper(({ log }) => log.removeSync(7));
+    await expect(openStore({ born: true })).rejects.toMatchObject({ code: "ERR_STORAGE_CORRUPT" });
+  });
+
+  it("reports a changed or missing chunk by its number, and reads its neighbours", async () => {
+    const made = await openStore();
+    saveSnapshot(
+      made,
+      1,
+      ["a", "b", "c", "d"].map((text) => Buffer.from(text)),
+    );
+    await made.close();
+    await tamper(({ snapshot }) => {
+      flipByte(snapshot, 1, 4);
+      snapshot.removeSync(2);
+    });
+    const store = await openStore({ born: true });
+    for (const [chunk, what] of [
+      [1, "fails its checksum"],
+      [2, "is missing"],
+    ] as const) {
+      expect(() => store.readChunk(1, chunk)).toThrow(
+        expect.objectContaining({
+          code: "ERR_STORAGE_CORRUPT",
+          message: expect.stringContaining(`chunk ${chunk} of the snapshot of 1 ${what}`),
+        }),
+      );
+    }
+    expect([0, 3].map((chunk) => Buffer.from(store.readChunk(1, chunk) ?? []).toString())).toEqual(["a", "d"]);
   });
 
   it("does not open, and is not made anew, when a log is there but nothing says whose it is", async () => {
@@ -171,7 +233,7 @@ describe("a store on disk", () => {
     expect((await openStore({ born: true })).state.lastIndex).toBe(10);
   });
 
-  it("runs every save, read and close inside its gate", async () => {
+  it("runs every sweep, save, read and close inside its gate", async () => {
     let calls = 0;
     const gate: Gate = {
       run(native) {
@@ -186,8 +248,13 @@ describe("a store on disk", () => {
     };
     let store: LmdbStore | undefined;
     expect(await during(async () => (store = await openStore({ gate })))).toBeGreaterThan(0);
+    expect(await during(() => store?.sweep())).toBeGreaterThan(0);
     expect(await during(() => store && saveBatches(store, batchAfter(bootstrapBatch(OPTIONS.configuration))))).toBe(1);
     expect(await during(() => store?.read(1, 1e9))).toBe(3);
+    const chunks = [Buffer.from("x")];
+    const save = { ...NOTHING, chunks: numbered(chunks), snapshot: infoOf(2, 0, chunks) };
+    expect(await during(() => store?.save(save))).toBe(1);
+    expect(await during(() => store?.readChunk(2, 0))).toBe(1);
     expect(await during(() => store?.close())).toBe(1);
   });
 
@@ -211,34 +278,58 @@ describe("a store on disk", () => {
   });
 
   it("keeps its order where indices outgrow 32 bits", async () => {
-    await closedStore();
     const start = 2 ** 32 - 3;
-    await tamper(({ log, terms }) => {
-      for (const index of [1, 2, 3, 4, 5, 6]) log.removeSync(index);
-      for (const index of [1, 2]) terms.removeSync(index);
-      const first = stampBatch(batchAfter(bootstrapBatch(OPTIONS.configuration)).bytes, {
-        firstIndex: start,
-        term: 1,
-        time: 0,
-      });
-      log.putSync(start, sealBatch(first));
-      terms.putSync(start, encodeRecord("terms", start, { term: 1 }));
+    let store = await openStore();
+    installSnapshot(store, start - 1, 1, [Buffer.from("x")]);
+    const first = stampBatch(packEntries(EntryKind.command, [Buffer.from("x")]), {
+      firstIndex: start,
+      term: 1,
+      time: 0,
     });
-    let store = await openStore({ born: true });
+    saveBatches(store, first);
     const indices = (batches: readonly Batch[]) => batches.map(({ firstIndex }) => firstIndex - start);
-    appendSingles(store, lastBatch(store, start), 5, 2);
+    appendSingles(store, first, 5, 2);
     expect(indices(store.read(start, 1e9))).toEqual([0, 1, 2, 3, 4, 5]);
-    store.save({ hardState: undefined, truncateFrom: start + 2, batches: [] });
+    store.save({ ...NOTHING, truncateFrom: start + 2 });
     appendSingles(store, lastBatch(store, start + 1), 3, 3);
     await store.close();
     store = await openStore({ born: true });
     expect(store.state).toMatchObject({ firstIndex: start, lastIndex: start + 4 });
     expect(store.state.terms).toEqual([
-      { firstIndex: start, term: 1 },
+      { firstIndex: start - 1, term: 1 },
       { firstIndex: start + 1, term: 2 },
       { firstIndex: start + 2, term: 3 },
     ]);
     expect(indices(store.read(start + 1, 1e9))).toEqual([1, 2, 3, 4]);
+  });
+
+  it("keeps to a file of the size of what it holds while it appends 200 MB and compacts them", async () => {
+    const MIB = 1 << 20;
+    const store = await openStore();
+    const chunks = Array.from({ length: 40 }, (_, seed) => new Uint8Array(MIB / 4).fill(seed));
+    let last = lastBatch(store, 1);
+    let written = 0;
+    let largest = 0;
+    while (written < 200 * MIB) {
+      for (const chunk of numbered(chunks)) {
+        // Some 256 KiB of log in batches of all sizes go with each chunk, so that what becomes free is in pieces.
+        for (let size = MIB / 8; size >= 64; size /= 2) {
+          last = batchAfter(last, { term: 1, data: "x".repeat(size) });
+          saveBatches(store, last);
+          written += size;
+        }
+        store.save({ ...NOTHING, chunks: [chunk] });
+        written += chunk.data.byteLength;
+      }
+      // Ten MiB of snapshot and as much of log are in use, and as much again is left over.
+      store.save({ ...NOTHING, snapshot: infoOf(last.lastIndex, 1, chunks), compactTo: last.lastIndex });
+      largest = Math.max(largest, statSync(join(options.path, "data.mdb")).size);
+    }
+    expect(largest).toBeLessThan(80 * MIB);
+    await store.close();
+    const found = await openStore({ born: true });
+    expect(found.state).toMatchObject({ firstIndex: last.lastIndex + 1, lastIndex: last.lastIndex });
+    expect([...found.readSnapshot()].every((chunk, at) => Buffer.compare(chunk, chunks[at] ?? chunk) === 0)).toBe(true);
   });
 
   it("opens a log of 20,000 records without reading it", async () => {
@@ -259,6 +350,6 @@ describe("a store on disk", () => {
     };
     const found = await openStore({ born: true, gate });
     expect(found.state.lastIndex).toBe(20_001);
-    expect(calls).toBeLessThan(25);
+    expect(calls).toBeLessThan(30);
   });
 });

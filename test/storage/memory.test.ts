@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { NOTHING } from "../../src/storage/conformance/subject.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/index.ts";
-import { appendSingles, batchAfter, lastBatch, saveBatches } from "./fixtures/batches.ts";
+import { appendSingles, batchAfter, lastBatch, saveBatches, saveSnapshot } from "./fixtures/batches.ts";
 import { OPTIONS } from "./fixtures/options.ts";
 
 function begin(disk = new MemoryDisk()) {
@@ -29,7 +30,7 @@ describe("a disk in memory that syncs when it is told to", () => {
     const whole = batchAfter(first, { term: 1, count: 4 });
     saveBatches(store, whole, batchAfter(whole, { term: 2 }));
     disk.autoSync = false;
-    store.save({ hardState: { currentTerm: 9, votedFor: "c" }, truncateFrom: 3, batches: [] });
+    store.save({ ...NOTHING, hardState: { currentTerm: 9, votedFor: "c" }, truncateFrom: 3 });
     disk.loseUnsynced();
     const found = reopen(disk);
     expect(found.state).toMatchObject({ lastIndex: 6, hardState: { currentTerm: 0, votedFor: undefined } });
@@ -66,7 +67,7 @@ describe("a disk in memory that syncs when it is told to", () => {
             lastIndex = batch.lastIndex;
           } else if (todo.do === "truncate" && lastIndex > 1) {
             const truncateFrom = 2 + Math.floor(todo.part * (lastIndex - 2));
-            store.save({ hardState: undefined, truncateFrom, batches: [] });
+            store.save({ ...NOTHING, truncateFrom });
             const kept = lastBatch(store, truncateFrom - 1);
             expect(kept.lastIndex).toBe(truncateFrom - 1);
             lastIndex = kept.lastIndex;
@@ -166,6 +167,8 @@ describe("a disk in memory whose bits flip", () => {
     ["meta", "configuration"],
     ["meta", "hardState"],
     ["meta", "incarnation"],
+    ["meta", "log"],
+    ["meta", "snapshot"],
     ["terms", 1],
     ["log", 1],
   ] as const)("is noticed when the store is opened, in %s %s", (table, key) => {
@@ -178,6 +181,38 @@ describe("a disk in memory whose bits flip", () => {
       disk.flipBit(table, key, bit);
     }
     expect(reopen(disk).state.incarnation).toBe(2);
+  });
+
+  it("is noticed whichever bit of a chunk it is, and in that chunk alone", () => {
+    const { disk, store } = begin();
+    const chunks = ["hello", "", "world"].map((text) => Buffer.from(text));
+    saveSnapshot(store, 1, chunks);
+    for (const key of chunks.keys()) {
+      const bits = (disk.get("snapshot", key)?.byteLength ?? 0) * 8;
+      expect(bits).toBeGreaterThan(0);
+      for (let bit = 0; bit < bits; bit++) {
+        disk.flipBit("snapshot", key, bit);
+        const damaged = expect.objectContaining({
+          code: "ERR_STORAGE_CORRUPT",
+          message: `chunk ${key} of the snapshot of 1 fails its checksum`,
+        });
+        expect(() => store.readChunk(1, key)).toThrow(damaged);
+        expect(() => [...store.readSnapshot()]).toThrow(damaged);
+        const others = [...chunks.keys()].filter((other) => other !== key);
+        for (const other of others) expect(store.readChunk(1, other)).toEqual(Uint8Array.from(chunks[other] ?? []));
+        disk.flipBit("snapshot", key, bit);
+      }
+    }
+    expect([...store.readSnapshot()].map((chunk) => Buffer.from(chunk).toString())).toEqual(["hello", "", "world"]);
+  });
+
+  it("does not take a new chunk for the last one of a snapshot, when that is missing", () => {
+    const { disk, store } = begin();
+    saveSnapshot(store, 1, [Buffer.from("a"), Buffer.from("b")]);
+    disk.commit([{ table: "snapshot", key: 1, value: undefined }]);
+    const found = reopen(disk);
+    found.save({ ...NOTHING, chunks: [{ number: 0, data: Buffer.from("c") }] });
+    expect(() => found.readChunk(1, 1)).toThrow("chunk 1 of the snapshot of 1 is missing");
   });
 
   it("refuses to flip what is not there", () => {
@@ -196,7 +231,7 @@ describe("a store that is used wrongly", () => {
 
   it("refuses to drop the first entry of the log", () => {
     const { store } = begin();
-    expect(() => store.save({ hardState: undefined, truncateFrom: 1, batches: [] })).toThrow("begins at 1");
+    expect(() => store.save({ ...NOTHING, truncateFrom: 1 })).toThrow("begins at 1");
   });
 
   it("refuses to read outside the log", () => {
@@ -209,6 +244,8 @@ describe("a store that is used wrongly", () => {
     await store.close();
     const stopped = expect.objectContaining({ code: "ERR_STOPPED" });
     expect(() => store.read(1, 1)).toThrow(stopped);
-    expect(() => store.save({ hardState: undefined, truncateFrom: undefined, batches: [] })).toThrow(stopped);
+    expect(() => store.save(NOTHING)).toThrow(stopped);
+    expect(() => store.sweep()).toThrow(stopped);
+    expect(() => store.readChunk(1, 0)).toThrow(stopped);
   });
 });

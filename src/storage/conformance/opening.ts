@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { bootstrapBatch } from "../../raft/entry.ts";
-import { assertRejects, BORN, type CaseBody, dataOf, plainEntries, Subject, UNBORN } from "./subject.ts";
+import { assertRejects, BORN, type CaseBody, dataOf, NOTHING, plainEntries, Subject, UNBORN } from "./subject.ts";
 
 /** Birth, identity and incarnations. */
 export const openingCases: readonly CaseBody[] = [
@@ -14,6 +14,7 @@ export const openingCases: readonly CaseBody[] = [
         used: false,
         hardState: { currentTerm: 0, votedFor: undefined },
         configuration: UNBORN.configuration,
+        snapshot: undefined,
         firstIndex: 1,
         lastIndex: 1,
         lastTime: 0,
@@ -64,8 +65,8 @@ export const openingCases: readonly CaseBody[] = [
     name: "forgets a vote when the next term is saved without one",
     async body(fixture) {
       const store = await fixture.open(UNBORN);
-      store.save({ hardState: { currentTerm: 1, votedFor: "a" }, truncateFrom: undefined, batches: [] });
-      store.save({ hardState: { currentTerm: 2, votedFor: undefined }, truncateFrom: undefined, batches: [] });
+      store.save({ ...NOTHING, hardState: { currentTerm: 1, votedFor: "a" } });
+      store.save({ ...NOTHING, hardState: { currentTerm: 2, votedFor: undefined } });
       const { state } = await fixture.reopen(BORN);
       assert.deepEqual(state.hardState, { currentTerm: 2, votedFor: undefined });
     },
@@ -74,7 +75,7 @@ export const openingCases: readonly CaseBody[] = [
     name: "does nothing for a save of nothing",
     async body(fixture) {
       const subject = new Subject(await fixture.open(UNBORN));
-      subject.store.save({ hardState: undefined, truncateFrom: undefined, batches: [] });
+      subject.store.save(NOTHING);
       subject.store = await fixture.reopen(BORN);
       subject.check({ fresh: true });
     },

@@ -1,40 +1,90 @@
 import assert from "node:assert/strict";
+import type { Save } from "../../raft/effects.ts";
 import { type Random, seededRandom } from "../../raft/random.ts";
 import { BORN, begin, type CaseBody, crashAndCheck, dataOf, type StoreFixture, type Subject } from "./subject.ts";
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
-const STEPS = 60;
+const STEPS = 80;
 
 /** Any saves in any order, crashes and closes among them, against an array. */
-export const randomCases: readonly CaseBody[] = SEEDS.map((seed) => ({
-  name: `agrees with an array over random saves, seed ${seed}`,
-  async body(fixture) {
-    const random = seededRandom(seed);
-    const subject = await begin(fixture);
-    let hardState = subject.store.state.hardState;
-    for (let step = 0; step < STEPS; step++) {
-      if (random() < 0.1) {
-        await restart(fixture, subject, random);
-        assert.deepEqual(subject.store.state.hardState, hardState, "hardState");
-        continue;
+export const randomCases: readonly CaseBody[] = [false, true].flatMap((snapshots) =>
+  SEEDS.map((seed) => ({
+    name: `agrees with an array over random saves${snapshots ? " with snapshots" : ""}, seed ${seed}`,
+    async body(fixture) {
+      const random = seededRandom(seed);
+      const subject = await begin(fixture);
+      let hardState = subject.store.state.hardState;
+      for (let step = 0; step < STEPS; step++) {
+        if (random() < 0.1) {
+          await restart(fixture, subject, random);
+          assert.deepEqual(subject.store.state.hardState, hardState, "hardState");
+          continue;
+        }
+        if (random() < 0.1) subject.store.sweep();
+        const term = subject.lastTerm + (random() < 0.3 ? below(random, 3) : 0);
+        const votes = random() < 0.3;
+        if (votes) hardState = { currentTerm: term, votedFor: random() < 0.5 ? "b" : undefined };
+        const change = snapshots ? randomSnapshot(subject, random) : {};
+        const truncateFrom = change.resetTo === undefined ? randomCut(subject, random, change) : undefined;
+        subject.append(randomData(random), {
+          ...change,
+          truncateFrom,
+          term: Math.max(term, change.resetTo?.term ?? 0),
+          hardState: votes ? hardState : undefined,
+        });
+        checkSomeRead(subject, random);
       }
-      const term = subject.lastTerm + (random() < 0.3 ? below(random, 3) : 0);
-      const votes = random() < 0.3;
-      if (votes) hardState = { currentTerm: term, votedFor: random() < 0.5 ? "b" : undefined };
-      const truncateFrom =
-        random() < 0.3 && subject.lastIndex > 1 ? 2 + below(random, subject.lastIndex - 1) : undefined;
-      subject.append(randomData(random), { truncateFrom, term, hardState: votes ? hardState : undefined });
-      checkSomeRead(subject, random);
-    }
-    await crashAndCheck(fixture, subject);
-  },
-}));
+      subject.check({ fresh: false });
+      await crashAndCheck(fixture, subject);
+      subject.sweep();
+      await crashAndCheck(fixture, subject);
+    },
+  })),
+);
 
 async function restart(fixture: StoreFixture, subject: Subject, random: Random): Promise<void> {
   if (random() < 0.5) return crashAndCheck(fixture, subject);
   await subject.store.close();
-  subject.store = await fixture.open(BORN);
-  subject.check({ fresh: true });
+  subject.reopened(await fixture.open(BORN));
+}
+
+/** Something to set aside, a snapshot of that, and what it does to the log. */
+function randomSnapshot(subject: Subject, random: Random): Partial<Omit<Save, "batches">> {
+  const data = Array.from({ length: below(random, 4) }, () => dataOf(below(random, 256), below(random, 3_000)));
+  const from = random() < 0.2 ? 0 : subject.staged.length;
+  const chunks = subject.numbered(data, from);
+  const staged = from === 0 && chunks.length > 0 ? data : [...subject.staged, ...data];
+  const covered = subject.info?.index ?? 0;
+  const choice = random();
+  if (staged.length > 0 && choice < 0.3 && subject.lastIndex > covered) {
+    const index = covered + 1 + below(random, subject.lastIndex - covered);
+    return { chunks, snapshot: subject.infoOf(staged, index), compactTo: randomEnd(subject, random, index) };
+  }
+  if (staged.length > 0 && choice < 0.4) {
+    const index = covered + 1 + below(random, subject.lastIndex - covered + 10);
+    const term = subject.lastTerm + below(random, 2);
+    const snapshot = { ...subject.infoOf(staged), index, term, time: 5_000 };
+    return { chunks, snapshot, resetTo: snapshot };
+  }
+  return { chunks, compactTo: choice < 0.6 ? randomEnd(subject, random, covered) : undefined };
+}
+
+/** The end of some batch, or of none, up to `index`. */
+function randomEnd(subject: Subject, random: Random, index: number): number | undefined {
+  const ends = subject.batches.map(({ lastIndex }) => lastIndex).filter((end) => end <= index);
+  return ends[below(random, ends.length + 1)];
+}
+
+/** From behind the snapshot's entry on. */
+function randomCut(
+  subject: Subject,
+  random: Random,
+  { snapshot }: Pick<Partial<Save>, "snapshot">,
+): number | undefined {
+  const least = Math.max(1, snapshot?.index ?? subject.info?.index ?? 0) + 1;
+  return random() < 0.3 && subject.lastIndex >= least
+    ? least + below(random, subject.lastIndex - least + 1)
+    : undefined;
 }
 
 /** Up to three batches of up to six entries. */
@@ -46,7 +96,9 @@ function randomData(random: Random): Uint8Array[][] {
 
 /** A read from anywhere returns the batches that begin there, as far as the limit allows. */
 function checkSomeRead(subject: Subject, random: Random): void {
-  const from = 1 + below(random, subject.lastIndex);
+  const { base, lastIndex: end } = subject;
+  if (end === base.index) return;
+  const from = base.index + 1 + below(random, end - base.index);
   const maxBytes = below(random, 4_000);
   const expected = [];
   let bytes = 0;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Save } from "../../raft/effects.ts";
+import type { Save, SnapshotChunk, SnapshotInfo } from "../../raft/effects.ts";
 import {
   type Batch,
   batchPosition,
@@ -12,6 +12,7 @@ import {
   stampPosition,
 } from "../../raft/entry.ts";
 import { RaftError, type RaftErrorCode } from "../../raft/errors.ts";
+import type { TermRun } from "../../raft/log.ts";
 import type { Store, StoreOptions } from "../store.ts";
 
 /** One place where stores can be, and nothing there at first. */
@@ -48,6 +49,17 @@ export const UNBORN: StoreOptions = {
 };
 export const BORN: StoreOptions = { ...UNBORN, born: true };
 
+/** A save that changes nothing, for others to be made from. */
+export const NOTHING: Save = {
+  hardState: undefined,
+  chunks: [],
+  snapshot: undefined,
+  resetTo: undefined,
+  truncateFrom: undefined,
+  batches: [],
+  compactTo: undefined,
+};
+
 /** Bytes of a given length that differ from those of other seeds. */
 export function dataOf(seed: number, byteLength: number): Uint8Array {
   const data = new Uint8Array(byteLength);
@@ -74,38 +86,77 @@ export function plainEntries(batches: readonly Batch[]): PlainEntry[] {
   return entries;
 }
 
+/** The entry before the log, and where it ends. */
+interface Base {
+  readonly index: number;
+  readonly time: number;
+  readonly position: number;
+}
+
 /**
  * A store and what should be in it: saves to both, and compares. What should be there are batches in an array, copied
- * before the store sees them.
+ * before the store sees them, and chunks in another.
  */
 export class Subject {
   store: Store;
   readonly batches: Batch[];
+  base: Base = { index: 0, time: 0, position: 0 };
+  info: SnapshotInfo | undefined;
+  chunks: readonly Uint8Array[] = [];
+  staged: Uint8Array[] = [];
+  /** The terms of all entries, those compacted away included; after an installation from its last entry on. */
+  #terms: TermRun[];
 
   constructor(store: Store) {
     this.store = store;
     this.batches = copyOf(store.read(store.state.firstIndex, Number.POSITIVE_INFINITY));
+    this.#terms = this.batches.map(({ firstIndex, term }) => ({ firstIndex, term }));
   }
 
   get lastIndex(): number {
-    return this.batches.at(-1)?.lastIndex ?? 0;
+    return this.batches.at(-1)?.lastIndex ?? this.base.index;
   }
 
   get lastTerm(): number {
-    return this.batches.at(-1)?.term ?? 0;
+    return this.#terms.at(-1)?.term ?? 0;
   }
 
   get endPosition(): number {
     const last = this.batches.at(-1);
-    return last === undefined ? 0 : batchPosition(last) + last.bytes.byteLength;
+    return last === undefined ? this.base.position : batchPosition(last) + last.bytes.byteLength;
+  }
+
+  /** The chunks to be saved next, as numbered behind those that are set aside, or from 0 on. */
+  numbered(data: readonly Uint8Array[], from = this.staged.length): SnapshotChunk[] {
+    return data.map((chunk, at) => ({ number: from + at, data: chunk }));
+  }
+
+  /** Of a snapshot of these chunks, by default those that are set aside, and of an entry of the log, by default the last. */
+  infoOf(chunks: readonly Uint8Array[] = this.staged, index = this.lastIndex): SnapshotInfo {
+    return {
+      index,
+      term: this.#terms.findLast((run) => run.firstIndex <= index)?.term ?? 0,
+      time: this.batches.find((batch) => batch.lastIndex >= index)?.time ?? 7_000,
+      configuration: { voters: ["c", "b", "a"] },
+      version: 3,
+      chunks: chunks.length,
+      bytes: chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0),
+    };
   }
 
   /** Saves batches of entries with the given data; all of one term, by default that of the last entry. */
-  append(data: readonly (readonly Uint8Array[])[], change: Partial<Save> & { term?: number } = {}): void {
-    const { truncateFrom, hardState, term = this.lastTerm } = change;
-    if (truncateFrom !== undefined) this.#truncate(truncateFrom);
-    const batches = data.map((items) => this.prepare(items, term));
-    this.store.save({ hardState, truncateFrom, batches });
+  append(
+    data: readonly (readonly Uint8Array[])[],
+    change: Partial<Omit<Save, "batches">> & { term?: number } = {},
+  ): void {
+    const { term, ...rest } = change;
+    const save = { ...NOTHING, ...rest };
+    this.#expectChunks(save);
+    if (save.resetTo !== undefined) this.#reset(save.resetTo);
+    if (save.truncateFrom !== undefined) this.#truncate(save.truncateFrom);
+    const batches = data.map((items) => this.prepare(items, term ?? this.lastTerm));
+    if (save.compactTo !== undefined) this.#compact(save.compactTo);
+    this.store.save({ ...save, batches });
   }
 
   /** A batch that comes next; from now on it should be in the store. */
@@ -113,39 +164,86 @@ export class Subject {
     const at = { firstIndex: this.lastIndex + 1, term, time: 1_000 + this.lastIndex };
     const batch = stampBatch(packEntries(EntryKind.command, data), at);
     stampPosition(batch, this.endPosition);
+    if (term !== this.lastTerm) this.#terms.push({ firstIndex: batch.firstIndex, term });
     this.batches.push(...copyOf([batch]));
     return batch;
   }
 
   /** Compares all that can be read with what should be there, and what the store said when it was opened if `fresh`. */
   check({ fresh }: { fresh: boolean }): void {
-    const first = this.batches[0]?.firstIndex ?? 1;
-    assert.deepEqual(
-      plainEntries(this.store.read(first, Number.POSITIVE_INFINITY)),
-      plainEntries(this.batches),
-      "the entries of the log",
-    );
+    const firstIndex = this.base.index + 1;
+    const found = this.batches.length === 0 ? [] : this.store.read(firstIndex, Number.POSITIVE_INFINITY);
+    assert.deepEqual(plainEntries(found), plainEntries(this.batches), "the entries of the log");
+    assert.deepEqual([...this.store.readSnapshot()].map(plain), this.chunks.map(plain), "the chunks of the snapshot");
     if (!fresh) return;
-    const { state } = this.store;
-    assert.equal(state.firstIndex, first, "firstIndex");
-    assert.equal(state.lastIndex, this.lastIndex, "lastIndex");
-    assert.equal(state.lastTime, this.batches.at(-1)?.time, "lastTime");
-    assert.deepEqual(state.terms, this.#terms(), "terms");
-    assert.equal(state.firstPosition, 0, "firstPosition");
-    assert.equal(state.endPosition, this.endPosition, "endPosition");
+    const last = this.batches.at(-1);
+    const { incarnation, used, hardState, ...state } = this.store.state;
+    assert.deepEqual(state, {
+      configuration: this.info?.configuration ?? UNBORN.configuration,
+      snapshot: this.info,
+      firstIndex,
+      lastIndex: this.lastIndex,
+      lastTime: last?.time ?? this.base.time,
+      terms: this.#terms.slice(this.#runAt(Math.max(1, this.base.index))),
+      firstPosition: this.batches[0] === undefined ? this.base.position : batchPosition(this.batches[0]),
+      endPosition: this.endPosition,
+    });
   }
 
-  #terms(): { firstIndex: number; term: number }[] {
-    return this.batches
-      .filter((batch, at) => batch.term !== this.batches[at - 1]?.term)
-      .map(({ firstIndex, term }) => ({ firstIndex, term }));
+  /** What is set aside is lost with the process. */
+  reopened(store: Store): void {
+    this.store = store;
+    this.staged = [];
+    this.check({ fresh: true });
+  }
+
+  /** Sweeps until nothing is left over. @returns in how many steps. */
+  sweep(): number {
+    const MOST = 100_000;
+    for (let steps = 1; steps <= MOST; steps++) if (!this.store.sweep()) return steps;
+    assert.fail(`still not swept after ${MOST} steps`);
+  }
+
+  #runAt(index: number): number {
+    return this.#terms.findLastIndex((run) => run.firstIndex <= index);
+  }
+
+  #expectChunks({ chunks, snapshot }: Save): void {
+    for (const { number, data } of chunks) {
+      if (number === 0) this.staged = [];
+      this.staged.push(data.slice());
+    }
+    if (snapshot === undefined) return;
+    this.info = snapshot;
+    this.chunks = this.staged;
+    this.staged = [];
+  }
+
+  #reset({ index, term, time }: SnapshotInfo): void {
+    this.base = { index, time, position: this.endPosition };
+    this.batches.length = 0;
+    this.#terms = [{ firstIndex: index, term }];
   }
 
   #truncate(from: number): void {
+    if (from > this.lastIndex) return;
     while ((this.batches.at(-1)?.firstIndex ?? 0) >= from) this.batches.pop();
     const last = this.batches.pop();
     if (last !== undefined) this.batches.push(sliceBatch(last, last.firstIndex, from - 1));
+    this.#terms = this.#terms.filter((run) => run.firstIndex < from);
   }
+
+  #compact(to: number): void {
+    for (let first = this.batches[0]; first !== undefined && first.lastIndex <= to; first = this.batches[0]) {
+      const position = batchPosition(first) + first.bytes.byteLength;
+      this.base = { index: first.lastIndex, time: first.time, position };
+      this.batches.shift();
+    }
+  }
+}
+
+function plain(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("latin1");
 }
 
 function copyOf(batches: readonly Batch[]): Batch[] {
@@ -159,8 +257,7 @@ export async function begin(fixture: StoreFixture): Promise<Subject> {
 
 /** Crashes the store and compares what comes back. */
 export async function crashAndCheck(fixture: StoreFixture, subject: Subject): Promise<void> {
-  subject.store = await fixture.reopen(BORN);
-  subject.check({ fresh: true });
+  subject.reopened(await fixture.reopen(BORN));
 }
 
 /** Expects a rejection of ours, and looks at its message. */
