@@ -1,19 +1,16 @@
 /** `flotilla`: a cluster of Raft peers inside this process, each an actor in a thread of its own. */
 export type { PeerFields, PeerState, PeerStatus } from "./actors/board.ts";
+export type { EventDiagnostic, ProposeDiagnostic } from "./actors/diagnostics.ts";
+export type { Faults } from "./actors/fault-control.ts";
 export type { LinkRule } from "./actors/faults.ts";
 export type { LabrpcProfile } from "./actors/labrpc.ts";
+export type { Logger } from "./actors/logger.ts";
+export type { HistogramValue, Metric, MetricLabels, MetricValue } from "./actors/metrics.ts";
 export type { Counters, PeerCounters } from "./actors/network.ts";
 export type { MachineOptions, RestartOptions, SupervisorOptions } from "./actors/options.ts";
+export { Peer, type Proposed, type ProposeOptions, type QueryOptions, type WaitOptions } from "./actors/peer-handle.ts";
 export type { AppliedEntry, ClusterEvent, Consistency } from "./actors/protocol.ts";
-export {
-  type Faults,
-  Peer,
-  type Proposed,
-  type ProposeOptions,
-  type QueryOptions,
-  Supervisor,
-  type WaitOptions,
-} from "./actors/supervisor.ts";
+export { type ClusterEvents, type EventsOptions, Supervisor } from "./actors/supervisor.ts";
 export {
   type CompareAndSwapResult,
   type KeyValueAnswer,

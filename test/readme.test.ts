@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { expect, test } from "vitest";
 
 const ROOT = new URL("../", import.meta.url);
@@ -33,4 +33,31 @@ test("the README's table of errors has every code, and none that there is not", 
   const union = (await read("src/raft/errors.ts")).split("export type RaftErrorCode")[1]?.split("\n\n")[0] ?? "";
   const known = [...union.matchAll(/"(ERR_\w+)"/g)].map(([, code]) => code);
   expect(named.sort()).toEqual(known.sort());
+});
+
+test.each([
+  ["lab.md", "lab-rejoin.ts"],
+  ["architecture.md", "one-command.ts"],
+  ["state-machines.md", "inventory-machine.ts"],
+])("docs/%s shows examples/%s as it is, which is run elsewhere", async (page, example) => {
+  expect(codeBlocks(await read(`docs/${page}`))).toEqual([await read(`examples/${example}`)]);
+});
+
+test.each(["README.md", "docs/lab.md", "docs/architecture.md", "docs/state-machines.md"])(
+  "every file that %s links to or names is there",
+  async (page) => {
+    const text = await read(page);
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path]) => path ?? "");
+    const named = [...text.matchAll(/`((?:src|test|examples|docs)\/[\w./-]*)`/g)].map(([, path]) => path ?? "");
+    const folders = new URL(page, ROOT);
+    for (const link of links) await expect(stat(new URL(link, folders)), link).resolves.toBeDefined();
+    for (const path of named) await expect(stat(new URL(path, ROOT)), path).resolves.toBeDefined();
+  },
+);
+
+test("every metric's name that a page gives is one that there is", async () => {
+  const source = await read("src/actors/metrics.ts");
+  for (const page of ["README.md", "docs/lab.md", "docs/architecture.md"]) {
+    for (const [name] of (await read(page)).matchAll(/flotilla_\w+/g)) expect(source).toContain(`"${name}"`);
+  }
 });

@@ -3,18 +3,37 @@ export class AsyncQueue<Value> implements AsyncIterableIterator<Value> {
   readonly #values: Value[] = [];
   readonly #waiting: ((result: IteratorResult<Value, undefined>) => void)[] = [];
   readonly #onEnd: () => void;
+  readonly #limit: number;
+  #dropped = 0;
   #ended = false;
 
-  /** @param onEnd is called once, when nothing can be pushed any more. */
-  constructor(onEnd: () => void) {
+  /**
+   * @param onEnd is called once, when nothing can be pushed any more.
+   * @param limit the most values that wait; beyond it the oldest are dropped.
+   */
+  constructor(onEnd: () => void, limit = Number.POSITIVE_INFINITY) {
     this.#onEnd = onEnd;
+    this.#limit = limit;
   }
 
-  push(value: Value): void {
-    if (this.#ended) return;
+  /** How many values were dropped so far, since they were not pulled in time. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** @returns how many values were dropped to make room. */
+  push(value: Value): number {
+    if (this.#ended) return 0;
     const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#values.push(value);
-    else waiting({ done: false, value });
+    if (waiting !== undefined) {
+      waiting({ done: false, value });
+      return 0;
+    }
+    this.#values.push(value);
+    if (this.#values.length <= this.#limit) return 0;
+    this.#values.shift();
+    this.#dropped++;
+    return 1;
   }
 
   /** What was pushed before can still be pulled. */

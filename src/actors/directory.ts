@@ -62,7 +62,8 @@ const identitySchema = v.object({
    */
   bootId: v.optional(v.string()),
 });
-type Identity = v.InferOutput<typeof identitySchema>;
+/** What `cluster.json` says: who the cluster is, and which store each peer must have. */
+export type Identity = v.InferOutput<typeof identitySchema>;
 
 /**
  * Opens the folder of a cluster, makes it if need be, and locks it. Who the cluster is stands in `cluster.json`, which
@@ -199,7 +200,11 @@ function readIdentity(path: string): Identity {
   return identity;
 }
 
-function findIdentity(path: string): Identity | undefined {
+/**
+ * What the `cluster.json` of a directory says; undefined when there is none.
+ * @throws RaftError `ERR_STORAGE_CORRUPT` when it cannot be understood, `ERR_STORAGE_LOST` when it is of a newer format.
+ */
+export function findIdentity(path: string): Identity | undefined {
   const file = join(path, IDENTITY);
   let text: string;
   try {

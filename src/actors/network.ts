@@ -70,6 +70,8 @@ export class Network {
     RequestVoteReply: 0,
     AppendEntries: 0,
     AppendEntriesReply: 0,
+    InstallSnapshot: 0,
+    InstallSnapshotReply: 0,
   };
   /** How to cancel what is under way. */
   readonly #underWay = new Set<() => void>();

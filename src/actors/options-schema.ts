@@ -3,7 +3,9 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
 import type { MachineSpec } from "../machine/load.ts";
+import type { Logger } from "./logger.ts";
 import type { RestartPolicy } from "./options.ts";
+import type { Verify } from "./verification.ts";
 
 const MAX_PEERS = 64;
 const MAX_COMMAND_BYTES = 64 << 20;
@@ -158,8 +160,14 @@ export const optionsSchema = v.strictObject(
       1 << 20,
     ),
     maxPendingBytes: v.optional(wholeBytes, 64 << 20),
+    snapshotEvery: v.optional(
+      integerIn(0, Number.MAX_SAFE_INTEGER, "a whole number of entries, or 0 for never"),
+      10_000,
+    ),
+    verify: v.optional(v.custom<Verify>(isVerify, '"full", "ends" or false'), "full"),
     trace: v.optional(v.boolean("true or false"), false),
     cacheBytes: v.optional(wholeBytes, 16 << 20),
+    logger: v.optional(v.custom<Logger>(isLogger, "an object with the functions debug, info, warn and error")),
   },
   "an object with options",
 );
@@ -170,6 +178,15 @@ export const KNOWN_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   restart: Object.keys(restartPolicy.entries),
   machine: Object.keys(machineWithOptions.entries),
 };
+
+function isLogger(value: unknown): boolean {
+  const functions: Partial<Record<string, unknown>> = Object(value);
+  return ["debug", "info", "warn", "error"].every((level) => typeof functions[level] === "function");
+}
+
+function isVerify(value: unknown): boolean {
+  return value === "full" || value === "ends" || value === false;
+}
 
 function isCloneable(value: unknown): boolean {
   try {

@@ -3,7 +3,9 @@ import * as v from "valibot";
 import type { MachineSpec } from "../machine/load.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { Durability } from "../storage/store.ts";
+import type { Logger } from "./logger.ts";
 import { KNOWN_OPTIONS, optionsSchema } from "./options-schema.ts";
+import type { Verify } from "./verification.ts";
 
 /** How to make a {@link SupervisorOptions.machine} that takes options. */
 export interface MachineOptions {
@@ -84,6 +86,21 @@ export interface SupervisorOptions {
    */
   readonly maxPendingBytes?: number | undefined;
   /**
+   * How many entries a peer applies between two snapshots of its state machine; 0: never by itself. It bounds the log:
+   * up to twice as many entries are kept, and as many are applied again after a restart. Larger states want larger
+   * numbers, since a snapshot writes all of the state. Default 10,000.
+   */
+  readonly snapshotEvery?: number | undefined;
+  /**
+   * How much of a store that was used before is read before its peer's first start, in a process of its own: a file
+   * that has gone bad can end the process that follows it, and must not end the app. "full": all pages and records, and
+   * one write; it takes about a second for some hundred MB, and `verify` events tell how far it is. "ends": what a peer
+   * needs to start, and one write, whatever the size; what is broken elsewhere is met later, and then may end the app.
+   * false: nothing. A peer whose store is broken is given up with `ERR_STORAGE_CORRUPT`, and the others start.
+   * Default "full".
+   */
+  readonly verify?: Verify | undefined;
+  /**
    * Whether each peer reports every command it applies, as `applied` events. It is for tests that look inside, and
    * costs throughput. Default false.
    */
@@ -93,6 +110,12 @@ export interface SupervisorOptions {
    * reading the disk. Default 16 MiB.
    */
   readonly cacheBytes?: number | undefined;
+  /**
+   * Takes a line for each event that an operator may want to read, in the thread that called `Supervisor.start`:
+   * `error` when a peer is given up or hangs, `warn` when one died or failed at a snapshot, `info` for starts, stops and
+   * leaders, `debug` for snapshots. Default: none, and nothing is printed.
+   */
+  readonly logger?: Logger | undefined;
 }
 
 /** {@link RestartOptions} with nothing left out. */
@@ -102,7 +125,7 @@ export interface RestartPolicy {
   readonly backoffMs: readonly [number, number];
 }
 
-/** {@link SupervisorOptions} checked, with nothing left out, as data that can be sent to a thread. */
+/** {@link SupervisorOptions} checked, with nothing left out; all but `logger` is data that can be sent to a thread. */
 export interface ParsedOptions {
   readonly peers: readonly string[];
   /** Absolute; undefined for a temporary one. */
@@ -115,8 +138,11 @@ export interface ParsedOptions {
   readonly seed: number;
   readonly maxCommandBytes: number;
   readonly maxPendingBytes: number;
+  readonly snapshotEvery: number;
+  readonly verify: Verify;
   readonly trace: boolean;
   readonly cacheBytes: number;
+  readonly logger: Logger | undefined;
 }
 
 const QUOTING = { depth: 1, maxStringLength: 200, maxArrayLength: 10, breakLength: Number.POSITIVE_INFINITY };
@@ -140,6 +166,7 @@ export function parseOptions(options: unknown = {}): ParsedOptions {
   return {
     ...output,
     directory: output.directory,
+    logger: output.logger,
     machine: output.machine ?? { module: undefined, options: undefined },
   };
 }

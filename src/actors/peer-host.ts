@@ -31,6 +31,7 @@ const HOPELESS: ReadonlySet<string> = new Set([
   "ERR_STORAGE_CORRUPT",
   "ERR_INVALID_OPTION",
   "ERR_MACHINE_MODULE",
+  "ERR_MACHINE_THREW",
 ] satisfies RaftError["code"][]);
 
 /** What all hosts of a supervisor share, and what is this one's. */
@@ -39,6 +40,11 @@ export interface PeerHostOptions {
   /** Its position among the peers. */
   readonly position: number;
   readonly restart: RestartOptions | false;
+  /**
+   * Resolves when the store may be opened; called before the first thread is started, and again if that failed. Undefined
+   * when there is nothing to find out.
+   */
+  readonly verify: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Of a thread that is to be started: all but what this host adds. */
   readonly data: () => Omit<PeerData, "gate" | "rpc" | "lane">;
   readonly gates: Int32Array;
@@ -68,6 +74,8 @@ interface Process {
   ending: "crash" | "stop" | undefined;
   error: RaftError | undefined;
   onStopped: () => void;
+  /** Those who wait for the peer's next snapshot. */
+  onSnapshot: ((outcome: { readonly index: number } | { readonly error: RaftError }) => void)[];
 }
 
 /** The life of one peer: starts its thread, ends it safely, and starts it again as the restart policy says. */
@@ -76,12 +84,16 @@ export class PeerHost {
   #process: Process | undefined;
   #policy: RestartPolicy | undefined;
   #restart: NodeJS.Timeout | undefined;
+  #isVerified: boolean;
+  /** What is under way before the first thread is started. */
+  #verifying: { readonly settled: Promise<void>; readonly abort: AbortController } | undefined;
   /** How often the peer was told to stop: a start that was called before, and still waits, is off. */
   #stops = 0;
 
   constructor(options: PeerHostOptions) {
     this.#options = options;
     this.#policy = this.#newPolicy();
+    this.#isVerified = options.verify === undefined;
   }
 
   /** Brings mail from the network; lost when no thread is there. */
@@ -102,7 +114,7 @@ export class PeerHost {
       this.#cancelRestart();
       // A start by hand begins a new account.
       this.#policy = this.#newPolicy();
-      this.#spawn();
+      await this.#launch();
     }
     await this.#process?.up;
   }
@@ -121,6 +133,8 @@ export class PeerHost {
     this.#cancelRestart();
     const process = this.#process;
     if (process === undefined) {
+      this.#verifying?.abort.abort();
+      await this.#verifying?.settled.catch(() => {});
       if (this.#options.board.status(this.#options.id).state !== "given-up") this.#setState("down");
       return;
     }
@@ -151,14 +165,65 @@ export class PeerHost {
       }
     }
     this.#setState("paused");
+    this.#options.tell({ type: "paused", peer: id });
+  }
+
+  /**
+   * Has the peer take a snapshot now. @returns the entry that it stands for; that of the one in force when nothing was
+   * applied since.
+   */
+  async snapshot(): Promise<number> {
+    const process = this.#expectUp();
+    const outcome = new Promise<{ readonly index: number } | { readonly error: RaftError }>((resolve) => {
+      process.onSnapshot.push(resolve);
+    });
+    order(process, { kind: "snapshot" });
+    const gone = process.exited.then(() => ({
+      error: new RaftError("ERR_PEER_DOWN", `${this.#options.id} ended before its snapshot was complete`),
+    }));
+    const settled = await Promise.race([outcome, gone]);
+    if ("error" in settled) throw settled.error;
+    return settled.index;
   }
 
   /** Lets a frozen peer go on; nothing happens to one that is not frozen. */
   resume(): void {
-    const { pauses, position } = this.#options;
+    const { id, pauses, position, tell } = this.#options;
     if (!isFrozen(pauses, position)) return;
     thaw(pauses, position);
     this.#setState("up");
+    tell({ type: "resumed", peer: id });
+  }
+
+  /** Starts the thread, for the first time once the store is verified. */
+  async #launch(): Promise<void> {
+    const { verify } = this.#options;
+    if (this.#isVerified || verify === undefined) {
+      this.#spawn();
+      return;
+    }
+    if (this.#verifying === undefined) {
+      const abort = new AbortController();
+      const settled = this.#verifyAndSpawn(verify(abort.signal)).finally(() => {
+        this.#verifying = undefined;
+      });
+      this.#verifying = { settled, abort };
+    }
+    await this.#verifying.settled;
+  }
+
+  async #verifyAndSpawn(verified: Promise<void>): Promise<void> {
+    const { id } = this.#options;
+    const stops = this.#stops;
+    const failure = await verified.then(() => undefined, asRaftError);
+    if (this.#stops !== stops) throw new RaftError("ERR_PEER_DOWN", `${id} was stopped before it started`);
+    if (failure !== undefined) {
+      if (HOPELESS.has(failure.code) || this.#policy === undefined) this.#giveUp(failure);
+      else this.#restartAsAllowed(undefined);
+      throw failure;
+    }
+    this.#isVerified = true;
+    this.#spawn();
   }
 
   #spawn(): void {
@@ -190,6 +255,7 @@ export class PeerHost {
       ending: undefined,
       error: undefined,
       onStopped: () => {},
+      onSnapshot: [],
     };
     this.#process = process;
     rpc.port1.on("message", (packets: readonly Packet[]) => {
@@ -230,6 +296,19 @@ export class PeerHost {
         break;
       case "failed":
         process.error = fromErrorData(notice.error);
+        break;
+      case "snapshot": {
+        const { index, bytes, installed } = notice;
+        tell({ type: "snapshot", peer: id, index, bytes, installed });
+        for (const settle of process.onSnapshot.splice(0)) settle({ index });
+        break;
+      }
+      case "snapshot-kept":
+        for (const settle of process.onSnapshot.splice(0)) settle({ index: notice.index });
+        break;
+      case "snapshot-failed":
+        tell({ type: "snapshot-failed", peer: id, error: notice.error });
+        for (const settle of process.onSnapshot.splice(0)) settle({ error: fromErrorData(notice.error) });
         break;
       case "stopped":
         process.onStopped();
@@ -292,13 +371,11 @@ export class PeerHost {
     this.#options.tell({ type: "restart", peer: this.#options.id, delayMs });
     this.#restart = setTimeout(() => {
       this.#restart = undefined;
-      try {
-        this.#spawn();
-      } catch (error) {
-        this.#giveUp(
-          error instanceof RaftError ? error : new RaftError("ERR_STOPPED", String(error), { cause: error }),
-        );
-      }
+      const wasVerified = this.#isVerified;
+      this.#launch().catch((error: unknown) => {
+        // What comes of a verification is dealt with where it is found.
+        if (wasVerified) this.#giveUp(asRaftError(error));
+      });
     }, delayMs);
   }
 
@@ -334,6 +411,10 @@ export class PeerHost {
 
 function wedged(id: PeerId): RaftError {
   return new RaftError("ERR_WEDGED", `${id} has been in native code for ${GATE_TIMEOUT_MS} ms and cannot be ended`);
+}
+
+function asRaftError(error: unknown): RaftError {
+  return error instanceof RaftError ? error : new RaftError("ERR_STOPPED", String(error), { cause: error });
 }
 
 function order(process: Process, message: PeerOrder): void {

@@ -17,6 +17,9 @@ import type { Delivery } from "./wire.ts";
 /** A tenth of the time between heartbeats: soon for followers, and rare beside what replication sends anyway. */
 const COMMIT_NEWS_PART = 0.1;
 
+/** Of the entries between two snapshots, how many stay behind one: enough for a follower that missed a few rounds. */
+const SNAPSHOT_TAIL_PART = 0.1;
+
 /** The app's thread is the only client that has a port so far. */
 const APP = 1;
 
@@ -45,6 +48,8 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       heartbeatMs: data.heartbeatMs,
       electionMs: data.electionMs,
       commitNewsMs: data.heartbeatMs * COMMIT_NEWS_PART,
+      snapshotTail: Math.floor(data.snapshotEvery * SNAPSHOT_TAIL_PART),
+      snapshotTailMax: data.snapshotEvery,
       cacheBytes: data.cacheBytes,
       random: seededRandom(hashSeed(data.seed, id, store.state.incarnation)),
     },
@@ -54,6 +59,9 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     send: (packets) => data.rpc.postMessage(packets),
     reply: (_client, replies) => data.lane.postMessage(replies),
     applying: (index) => board.setApplying(id, index),
+    snapshotEvery: data.snapshotEvery,
+    onSnapshot: ({ index, bytes }, installed) => report({ kind: "snapshot", index, bytes, installed }),
+    onSnapshotFailed: (error) => report({ kind: "snapshot-failed", error: errorData(error, "ERR_MACHINE_THREW") }),
     publish,
     trace: data.trace,
   });
@@ -118,13 +126,17 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       lastApplied,
       firstIndex,
       lastIndex,
-      snapshotIndex: 0,
+      snapshotIndex: shell.raft.snapshot?.index ?? 0,
       logBytes,
       incarnation,
     });
   }
 
   orders.onWake = wake;
+  orders.onSnapshot = () => {
+    if (shell.wantSnapshot()) wake();
+    else report({ kind: "snapshot-kept", index: shell.raft.snapshot?.index ?? 0 });
+  };
   orders.onStop = () => {
     clearTimeout(timer);
     clearImmediate(again);
@@ -144,6 +156,7 @@ function listen(supervisor: MessagePort) {
   const orders = {
     speak: Promise.resolve(),
     onWake: () => {},
+    onSnapshot: () => {},
     onStop: () => {},
   };
   orders.speak = new Promise((resolve) => {
@@ -153,6 +166,8 @@ function listen(supervisor: MessagePort) {
           return resolve();
         case "wake":
           return orders.onWake();
+        case "snapshot":
+          return orders.onSnapshot();
         case "stop":
           return orders.onStop();
         default:

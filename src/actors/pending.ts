@@ -55,6 +55,19 @@ export class PendingCommands<Result> {
     }
   }
 
+  /** The state came by a snapshot of the leader: what became of the commands up to `index` cannot be told any more. */
+  coveredBySnapshot(index: number, answers: Answer[]): void {
+    const isCovered = (waiting: Waiting<Result>) => waiting.firstIndex <= index;
+    for (const { client, firstId, firstIndex, lastIndex } of [...this.#former, ...this.#queue].filter(isCovered)) {
+      const message = `entry ${firstIndex} is behind a snapshot; its command may or may not be applied`;
+      const count = lastIndex - firstIndex + 1;
+      const error = { code: "ERR_UNKNOWN_OUTCOME", message, outcome: "unknown" } as const;
+      answers.push({ client, reply: { kind: "refused", firstId, count, error } });
+    }
+    this.#former = this.#former.filter((waiting) => !isCovered(waiting));
+    this.#queue = this.#queue.filter((waiting) => !isCovered(waiting));
+  }
+
   /** @returns whether all of `waiting` has its answer. */
   #settle(waiting: Waiting<Result>, index: number, term: number, result: Result, answers: Answer[]): boolean {
     const { client, firstId, firstIndex, lastIndex } = waiting;

@@ -6,7 +6,11 @@ import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import type { ClientNetwork } from "./client-network.ts";
 import { type Call, Lane, type LaneOwner } from "./lane.ts";
+import { CallMeter, type CallOutcome } from "./meter.ts";
 import type { AppliedEntry, Consistency } from "./protocol.ts";
+
+/** A query whose peers die again and again may be what they die of. */
+const MOST_DEATHS = 3;
 
 /** The longest that a timer of Node can wait. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -35,6 +39,8 @@ interface Waiting extends Call {
   readonly deadline: number;
   readonly timeoutMs: number;
   readonly client: string | undefined;
+  /** How many peers have ended before they answered it. */
+  deaths: number;
   /** Where it was handed over. */
   lane: Lane | undefined;
   /** A fault between the client and the peer took it, or its answer; the client cannot tell which. */
@@ -59,6 +65,8 @@ export interface ProposerEvents {
  * the first has refused it; a query, which changes nothing, also when its peer has died.
  */
 export class Proposer implements LaneOwner {
+  /** Counts the calls that were submitted. */
+  readonly calls = new CallMeter();
   readonly #lanes = new Map<PeerId, Lane>();
   /** Whom the peer of each lane takes for the leader. */
   readonly #views = new Map<Lane, { readonly term: number; readonly leader: PeerId | undefined }>();
@@ -88,6 +96,16 @@ export class Proposer implements LaneOwner {
     return this.#leader?.peer;
   }
 
+  /** How many calls wait for an answer. */
+  get waitingCalls(): number {
+    return this.#waiting.size;
+  }
+
+  /** How many bytes they take, of those allowed. */
+  get waitingBytes(): number {
+    return this.#pendingBytes;
+  }
+
   /** A thread of `peer` was started. */
   addLane(peer: PeerId, port: MessagePort): void {
     this.#lanes.set(peer, new Lane(peer, port, this));
@@ -100,15 +118,23 @@ export class Proposer implements LaneOwner {
 
   submit(kind: "propose" | Consistency, data: Uint8Array, options: CallOptions): Promise<CallResult> {
     const { to, timeoutMs, signal, onAppended, client } = options;
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    if (signal?.aborted) return Promise.reject(aborted(signal));
+    const startedAt = performance.now();
+    const count = (outcome: CallOutcome) => {
+      this.calls.settled(kind === "propose" ? "propose" : "query", outcome, startedAt);
+    };
+    const refuse = (error: RaftError): Promise<never> => {
+      count("not-applied");
+      return Promise.reject(error);
+    };
+    if (this.#ended !== undefined) return refuse(this.#ended);
+    if (signal?.aborted) return refuse(aborted(signal));
     if (typeof timeoutMs !== "number" || !(timeoutMs >= 0)) {
       const message = `timeoutMs: expected a number of milliseconds, 0 or more, got ${inspect(timeoutMs)}`;
-      return Promise.reject(new RaftError("ERR_INVALID_OPTION", message));
+      return refuse(new RaftError("ERR_INVALID_OPTION", message));
     }
     if (this.#pendingBytes + data.byteLength > this.#maxPendingBytes) {
       const message = `${this.#pendingBytes} bytes of calls are waiting already, of ${this.#maxPendingBytes} allowed`;
-      return Promise.reject(new RaftError("ERR_OVERLOADED", message));
+      return refuse(new RaftError("ERR_OVERLOADED", message));
     }
     return new Promise((resolve, reject) => {
       const done = () => {
@@ -123,17 +149,20 @@ export class Proposer implements LaneOwner {
         to,
         timeoutMs,
         client,
-        deadline: performance.now() + timeoutMs,
+        deadline: startedAt + timeoutMs,
+        deaths: 0,
         lane: undefined,
         isLost: false,
         id: 0,
         settle: (applied, index, term) => {
           done();
+          count(applied.threw === undefined ? "ok" : "threw");
           if (applied.threw !== undefined) reject(machineThrew(kind, applied.threw));
           else resolve({ index, term, result: applied.result });
         },
         fail: (error) => {
           done();
+          count(error.outcome === "unknown" ? "unknown" : "not-applied");
           reject(error);
         },
       };
@@ -216,8 +245,10 @@ export class Proposer implements LaneOwner {
     for (const call of unsent) this.#route(call as Waiting);
     for (const call of sent) {
       const cause = new RaftError("ERR_PEER_DOWN", `${lane.peer} ended before it answered`, { outcome: "unknown" });
+      const waiting = call as Waiting;
       if (call.kind === "propose") call.fail(unknownOutcome(`${lane.peer} ended before it answered`, cause));
-      else this.#route(call as Waiting);
+      else if (++waiting.deaths >= MOST_DEATHS) call.fail(cause);
+      else this.#route(waiting);
     }
   }
 

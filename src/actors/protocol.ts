@@ -4,6 +4,7 @@ import type { Configuration } from "../raft/entry.ts";
 import { type Outcome, RaftError, type RaftErrorCode } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import type { Durability, StoreIdentity } from "../storage/store.ts";
+import type { Verify } from "./verification.ts";
 
 // All that crosses a port, in one file. Raft's own messages travel as packets: see wire.ts.
 
@@ -103,6 +104,7 @@ export interface PeerData {
   readonly cacheBytes: number;
   readonly seed: number;
   readonly trace: boolean;
+  readonly snapshotEvery: number;
   readonly shared: SharedWords;
   /** Which of the gates is this thread's. */
   readonly gate: number;
@@ -128,6 +130,11 @@ export type PeerNotice =
   | { readonly kind: "opened"; readonly incarnation: number }
   | { readonly kind: "up" }
   | { readonly kind: "failed"; readonly error: ErrorData }
+  /** A snapshot is in force. */
+  | { readonly kind: "snapshot"; readonly index: number; readonly bytes: number; readonly installed: boolean }
+  /** Nothing was applied since the snapshot in force. */
+  | { readonly kind: "snapshot-kept"; readonly index: number }
+  | { readonly kind: "snapshot-failed"; readonly error: ErrorData }
   | { readonly kind: "stopped" };
 
 /** What the supervisor's thread tells a peer's. */
@@ -135,6 +142,8 @@ export type PeerOrder =
   | { readonly kind: "speak" }
   /** Makes the loop turn, so that it sees a pause. */
   | { readonly kind: "wake" }
+  /** Answered by `snapshot`, `snapshot-kept` or `snapshot-failed`. */
+  | { readonly kind: "snapshot" }
   | { readonly kind: "stop" };
 
 // ---- between the app's thread and the supervisor's
@@ -158,6 +167,8 @@ export interface SupervisorData {
     | false;
   readonly seed: number;
   readonly trace: boolean;
+  readonly snapshotEvery: number;
+  readonly verify: Verify;
   readonly shared: SharedWords;
   /** The cluster's folder. */
   readonly directory: string;
@@ -167,11 +178,16 @@ export interface SupervisorData {
   readonly news: MessagePort;
 }
 
-/** What happens in a cluster. */
+/**
+ * What happens in a cluster. Events of one peer come in their order; news of a `leader` and of what was `applied` come
+ * from the peers, all else from the supervisor's thread, so the two kinds may overtake each other.
+ */
 export type ClusterEvent =
   /** A peer has opened its store and takes part. */
   | { readonly type: "up"; readonly peer: PeerId; readonly incarnation: number }
-  /** A peer was elected. */
+  /** A peer's store is verified before its first start, and that takes a while: which part of it is done, 0 to 1. */
+  | { readonly type: "verify"; readonly peer: PeerId; readonly fraction: number }
+  /** A peer was elected. A leader that is followed by another within one message may be left out. */
   | { readonly type: "leader"; readonly peer: PeerId; readonly term: number }
   /** A peer's thread ended, asked for (`requested`) or not. */
   | {
@@ -189,6 +205,21 @@ export type ClusterEvent =
   | { readonly type: "wedged"; readonly peer: PeerId }
   /** The peer was stopped by `stop()` of the peer. */
   | { readonly type: "down"; readonly peer: PeerId }
+  /** The peer's loop stands still, by `pause()` of the peer. */
+  | { readonly type: "paused"; readonly peer: PeerId }
+  /** The peer's loop goes on, by `resume()` of the peer. */
+  | { readonly type: "resumed"; readonly peer: PeerId }
+  /** A peer's snapshot is in force, taken by itself or installed from its leader, and its log is compacted. */
+  | {
+      readonly type: "snapshot";
+      readonly peer: PeerId;
+      /** It stands for all entries up to this one. */
+      readonly index: number;
+      readonly bytes: number;
+      readonly installed: boolean;
+    }
+  /** The state machine could not be snapshot. The one before stays in force, and the log grows on. */
+  | { readonly type: "snapshot-failed"; readonly peer: PeerId; readonly error: RaftError }
   /** With the option `trace`: what a peer applied in one step. */
   | {
       readonly type: "applied";

@@ -1,14 +1,17 @@
-import { type Applied, answerQuery, applyCommand } from "../machine/apply.ts";
+import { type Applied, applyCommand } from "../machine/apply.ts";
 import { decode, encodeResults } from "../machine/codec.ts";
 import type { StateMachine } from "../machine/state-machine.ts";
-import type { Outgoing } from "../raft/effects.ts";
+import type { Outgoing, SnapshotInfo } from "../raft/effects.ts";
 import { type Batch, EntryKind, forEachEntry } from "../raft/entry.ts";
+import { RaftError } from "../raft/errors.ts";
 import type { Message, PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import { Raft } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
-import { type AppliedEntry, type ErrorData, errorData, type LaneReply, type LaneRequest } from "./protocol.ts";
+import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest } from "./protocol.ts";
+import { answer, Queries, type Query } from "./queries.ts";
+import { Snapshotter } from "./snapshotter.ts";
 import { type Delivery, decodeFrames, encodeFrames, type Packet } from "./wire.ts";
 
 /**
@@ -18,6 +21,9 @@ import { type Delivery, decodeFrames, encodeFrames, type Packet } from "./wire.t
 const APPLY_MS_PER_TURN = 5;
 /** How much of the log is fetched at once to be applied. */
 const APPLY_BYTES_AT_ONCE = 1 << 20;
+
+/** A snapshot that is being sent is not replaced before this many times `snapshotEvery` entries; the log has to end. */
+const MOST_POSTPONED = 10;
 
 /** Two clocks: `now` for timers, in milliseconds, never going back; `wall` for the time stamps of entries. */
 export interface Clock {
@@ -42,16 +48,16 @@ export interface ShellOptions {
   readonly publish: () => void;
   /** Whether clients are sent what is applied. */
   readonly trace: boolean;
+  /** Entries applied between snapshots; 0: only when asked for. */
+  readonly snapshotEvery: number;
+  /** A snapshot is in force: taken here, or installed from the leader. */
+  readonly onSnapshot: (info: SnapshotInfo, installed: boolean) => void;
+  /** The machine could not be snapshot; the snapshot before stays in force, and the log grows on. */
+  readonly onSnapshotFailed: (error: RaftError) => void;
 }
 
 /** What an entry comes to that is not for the state machine. */
 const NOTHING: Applied = { result: undefined, threw: undefined };
-
-interface WaitingQuery {
-  readonly client: number;
-  readonly id: number;
-  readonly query: Uint8Array;
-}
 
 /**
  * The loop around the algorithm, in which a peer lives: what waits in the inbox is handed in, then `turn` saves, sends,
@@ -65,25 +71,35 @@ export class Shell {
   /** The process that was last heard of each peer, to address what is sent to it. */
   readonly #incarnations = new Map<PeerId, number>();
   readonly #clients = new Set<number>();
-  #lastApplied: number;
-  #nextReadId = 1;
-  /** Linearizable queries, until the algorithm says from which index on they may be answered. */
-  readonly #reads = new Map<number, WaitingQuery>();
-  /** Released ones that wait for their index to be applied; ascending by index. */
-  #released: { readonly index: number; readonly query: WaitingQuery }[] = [];
+  #lastApplied = 0;
+  /** Of the last entry that was applied. */
+  #lastTime = 0;
+  #snapshotter: Snapshotter | undefined;
+  #snapshotWanted = false;
+  /** Where the last attempt at a snapshot stood, so that one that fails is not made again at every entry. */
+  #lastAttempt = 0;
+  /** Whether the store has records to remove that nothing refers to any more. */
+  #mustSweep = true;
+  readonly #queries = new Queries();
   #answers: Answer[] = [];
   #announced: string | undefined;
 
   constructor(options: ShellOptions) {
     this.#options = options;
     const { store, raft, clock } = options;
-    const read = (from: number, maxBytes: number) => store.read(from, maxBytes);
-    this.#raft = new Raft(raft, store.state, read, clock.now());
-    this.#lastApplied = store.state.firstIndex - 1;
+    const reader = {
+      read: (from: number, maxBytes: number) => store.read(from, maxBytes),
+      readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),
+    };
+    this.#raft = new Raft(raft, store.state, reader, clock.now());
+    if (store.state.snapshot !== undefined) this.#restore(store.state.snapshot);
   }
 
   /** The algorithm's state, for who reports it. */
-  get raft(): Pick<Raft, "role" | "currentTerm" | "votedFor" | "leader" | "commitIndex" | "log" | "wakeAt"> {
+  get raft(): Pick<
+    Raft,
+    "role" | "currentTerm" | "votedFor" | "leader" | "commitIndex" | "log" | "snapshot" | "wakeAt"
+  > {
     return this.#raft;
   }
 
@@ -93,7 +109,13 @@ export class Shell {
 
   /** Whether there is work left without any further mail. */
   get isBusy(): boolean {
-    return this.#lastApplied < this.#raft.commitIndex;
+    return this.#lastApplied < this.#raft.commitIndex || this.#snapshotter !== undefined || this.#mustSweep;
+  }
+
+  /** Takes a snapshot soon, however few entries there are since the last one. @returns false when there are none. */
+  wantSnapshot(): boolean {
+    this.#snapshotWanted = this.#lastApplied > (this.#raft.snapshot?.index ?? 0);
+    return this.#snapshotWanted;
   }
 
   /** A client came; it is told who leads, now and whenever that changes. */
@@ -132,8 +154,7 @@ export class Shell {
         this.#propose(client, request);
         break;
       case "query":
-        if (request.consistency === "local") this.#answer({ client, id: request.id, query: request.query });
-        else this.#read({ client, id: request.id, query: request.query });
+        this.#query({ client, id: request.id, query: request.query }, request.consistency);
         break;
       default:
         request satisfies never;
@@ -146,21 +167,33 @@ export class Shell {
     let now = clock.now();
     this.#raft.advance(now);
     this.#announceLeader();
+    this.#continueSnapshot();
+    let hasSaved = false;
     for (let effects = this.#raft.effects(); effects !== undefined; effects = this.#raft.effects()) {
       this.#send(effects.before);
       if (effects.save !== undefined) {
         store.save(effects.save);
+        hasSaved = true;
         now = clock.now();
         this.#raft.saved(now);
+        const { snapshot, compactTo, chunks } = effects.save;
+        if (snapshot !== undefined || compactTo !== undefined || chunks.length > 0) this.#mustSweep = true;
+        if (effects.restore !== undefined) this.#restore(effects.restore);
+        if (effects.save.snapshot !== undefined) {
+          this.#options.onSnapshot(effects.save.snapshot, effects.restore !== undefined);
+        }
         this.#announceLeader();
       }
       this.#send(effects.after);
-      for (const { id, index } of effects.reads) this.#release(id, index);
+      for (const { id, index } of effects.reads) this.#queries.release(id, index);
       for (const id of effects.refusedReads) this.#refuseRead(id);
     }
     this.#apply();
+    this.#beginSnapshot(now);
     this.#options.publish();
     this.#flush();
+    // Every save removes a little of what is not needed any more; a turn without one has the time for it too.
+    if (this.#mustSweep && !hasSaved) this.#mustSweep = store.sweep();
   }
 
   #propose(client: number, { firstId, count, packed, tellAppended }: LaneRequest & { kind: "propose" }): void {
@@ -176,21 +209,17 @@ export class Shell {
     }
   }
 
-  #read(query: WaitingQuery): void {
-    const id = this.#nextReadId++;
-    if (this.#raft.read(id)) this.#reads.set(id, query);
-    else this.#refuse(query.client, query.id, 1);
+  #query(query: Query, consistency: Consistency): void {
+    if (consistency === "local") {
+      this.#answers.push(answer(this.#options.machine, query));
+      return;
+    }
+    const readId = this.#queries.add(query);
+    if (!this.#raft.read(readId)) this.#refuseRead(readId);
   }
 
-  #release(id: number, index: number): void {
-    const query = this.#reads.get(id);
-    this.#reads.delete(id);
-    if (query !== undefined) this.#released.push({ index, query });
-  }
-
-  #refuseRead(id: number): void {
-    const query = this.#reads.get(id);
-    this.#reads.delete(id);
+  #refuseRead(readId: number): void {
+    const query = this.#queries.refuse(readId);
     if (query !== undefined) this.#refuse(query.client, query.id, 1);
   }
 
@@ -202,18 +231,6 @@ export class Shell {
     const message = `${id} does not lead in term ${currentTerm}; ${hint}`;
     const error: ErrorData = { code: "ERR_NOT_LEADER", message, outcome: "not-applied", leader };
     this.#answers.push({ client, reply: { kind: "refused", firstId, count, error } });
-  }
-
-  #answer({ client, id, query }: WaitingQuery): void {
-    let answer: Applied;
-    try {
-      answer = answerQuery(this.#options.machine, decode(query));
-    } catch (error) {
-      const refusal = errorData(error, "ERR_INVALID_COMMAND");
-      this.#answers.push({ client, reply: { kind: "refused", firstId: id, count: 1, error: refusal } });
-      return;
-    }
-    this.#answers.push({ client, reply: { kind: "answer", id, answer: encodeResults([answer]) } });
   }
 
   /** Brings the state machine up to the commit index (Figure 2: one at a time, in order, each once). */
@@ -229,12 +246,14 @@ export class Shell {
         if (isLate) break;
       }
     }
-    this.#answerReleased();
+    const { machine } = this.#options;
+    for (const query of this.#queries.takeReady(this.#lastApplied)) this.#answers.push(answer(machine, query));
   }
 
   #applyBatch(batch: Batch): void {
     const { machine, applying, trace } = this.#options;
     const { term, time } = batch;
+    this.#lastTime = time;
     const traced: AppliedEntry[] | undefined = trace ? [] : undefined;
     forEachEntry(batch, this.#lastApplied + 1, (index, kind, data) => {
       let result = NOTHING;
@@ -256,12 +275,61 @@ export class Shell {
     }
   }
 
-  #answerReleased(): void {
-    while (this.#released.length > 0) {
-      const first = this.#released[0];
-      if (first === undefined || first.index > this.#lastApplied) return;
-      this.#released.shift();
-      this.#answer(first.query);
+  /** §7: the state machine begins anew from a snapshot. */
+  #restore(snapshot: SnapshotInfo): void {
+    const { machine, store, raft } = this.#options;
+    const { index, time, version } = snapshot;
+    const known = machine.version ?? 0;
+    if (version > known) {
+      const message = `the snapshot of ${raft.id} was written by version ${version} of the state machine, this is ${known}`;
+      throw new RaftError("ERR_MACHINE_MODULE", message);
+    }
+    this.#snapshotter = undefined;
+    try {
+      machine.restore(store.readSnapshot());
+    } catch (cause) {
+      if (cause instanceof RaftError) throw cause;
+      const message = `the state machine of ${raft.id} cannot be restored from the snapshot of ${index}: ${String(cause)}`;
+      throw new RaftError("ERR_MACHINE_THREW", message, { cause });
+    }
+    this.#lastApplied = index;
+    this.#lastTime = time;
+    this.#pending.coveredBySnapshot(index, this.#answers);
+  }
+
+  #beginSnapshot(now: number): void {
+    const { snapshotEvery, machine } = this.#options;
+    const since = this.#lastApplied - Math.max(this.#raft.snapshot?.index ?? 0, this.#lastAttempt);
+    const isDue = snapshotEvery > 0 && since >= snapshotEvery;
+    if (this.#snapshotter !== undefined || !(isDue || this.#snapshotWanted)) return;
+    if (this.#raft.isSendingSnapshot(now) && since < MOST_POSTPONED * snapshotEvery) return;
+    const term = this.#raft.log.termAt(this.#lastApplied);
+    if (term === undefined) return;
+    this.#snapshotWanted = false;
+    this.#lastAttempt = this.#lastApplied;
+    const { configuration } = this.#raft;
+    const head = { index: this.#lastApplied, term, time: this.#lastTime, configuration, version: machine.version ?? 0 };
+    this.#attempt(() => {
+      this.#snapshotter = new Snapshotter(machine, head);
+    });
+  }
+
+  #continueSnapshot(): void {
+    const snapshotter = this.#snapshotter;
+    if (snapshotter === undefined) return;
+    this.#attempt(() => {
+      if (snapshotter.step(this.#raft, () => this.#options.clock.now())) this.#snapshotter = undefined;
+    });
+  }
+
+  /** What the machine throws here is no reason to stop: there is still the whole log. */
+  #attempt(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof RaftError) || error.code !== "ERR_MACHINE_THREW") throw error;
+      this.#snapshotter = undefined;
+      this.#options.onSnapshotFailed(error);
     }
   }
 

@@ -11,6 +11,7 @@ import type { LabrpcProfile } from "./labrpc.ts";
 import { type Counters, Network } from "./network.ts";
 import { PeerHost } from "./peer-host.ts";
 import { type ErrorData, type EventData, fromErrorData, type News, type SupervisorData } from "./protocol.ts";
+import { Verification } from "./verification.ts";
 
 // The supervisor's own thread: an app that blocks its thread for seconds causes no election.
 
@@ -49,13 +50,18 @@ class Ward {
     this.#gates = gates;
     const pauses = new Int32Array(shared.pauses);
     guardExit(gates);
+    const { verify, durability } = data;
+    const verification =
+      verify === false ? undefined : new Verification({ verify, durability, tell: (event) => this.#tell(event) });
     data.peers.forEach(({ id, path, store, born }, position) => {
       let isBorn = born;
-      const { cluster, durability, machine, heartbeatMs, electionMs, cacheBytes, seed, trace } = data;
+      const { cluster, machine, heartbeatMs, electionMs, cacheBytes, seed, trace, snapshotEvery } = data;
       const host = new PeerHost({
         id,
         position,
         restart: data.restart,
+        // A store that is to be made has nothing in it, and one that is lost is found out when it is opened.
+        verify: verification === undefined || !born ? undefined : (signal) => verification.verify(id, path, signal),
         data: () => ({
           id,
           group: "main",
@@ -64,7 +70,7 @@ class Ward {
           identity: { cluster, peer: id, store },
           configuration: { voters: ids },
           born: isBorn,
-          ...{ durability, machine, heartbeatMs, electionMs, cacheBytes, seed, trace, shared },
+          ...{ durability, machine, heartbeatMs, electionMs, cacheBytes, seed, trace, snapshotEvery, shared },
         }),
         gates,
         pauses,
@@ -156,6 +162,7 @@ function api(ward: Ward) {
     crash: (id: PeerId) => ward.host(id).crash(),
     pause: (id: PeerId) => ward.host(id).pause(),
     resume: (id: PeerId) => ward.host(id).resume(),
+    snapshot: (id: PeerId) => ward.host(id).snapshot(),
     counters: () => ward.counters(),
     partition: (...groups: (readonly PeerId[])[]) => ward.faults.partition(...groups),
     isolate: (id: PeerId) => ward.faults.isolate(id),

@@ -1,22 +1,27 @@
+import { inspect } from "node:util";
 import { MessageChannel, type MessagePort, type Worker } from "node:worker_threads";
 import { encode } from "../machine/codec.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { hashSeed, seededRandom } from "../raft/random.ts";
 import { AsyncQueue } from "./async-queue.ts";
-import { Board, createBoard, type PeerStatus } from "./board.ts";
+import { Board, createBoard } from "./board.ts";
 import { ClientNetwork } from "./client-network.ts";
 import { Control } from "./control.ts";
+import { publishEvent, tracePropose } from "./diagnostics.ts";
 import { type ClusterDirectory, openDirectory } from "./directory.ts";
-import { FaultTable, type LinkRule } from "./faults.ts";
+import type { Faults } from "./fault-control.ts";
+import { FaultTable } from "./faults.ts";
 import { createGates, guardExit } from "./gates.ts";
-import type { LabrpcProfile } from "./labrpc.ts";
+import { logEvent } from "./logger.ts";
+import { EventMeter } from "./meter.ts";
+import { collectMetrics, type Metric } from "./metrics.ts";
 import type { Counters } from "./network.ts";
 import { type ParsedOptions, parseOptions, type SupervisorOptions } from "./options.ts";
+import { type Internals, Peer, type Proposed, type ProposeOptions, type QueryOptions } from "./peer-handle.ts";
 import { Proposer } from "./proposer.ts";
 import {
   type ClusterEvent,
-  type Consistency,
   type EventData,
   fromErrorData,
   type News,
@@ -29,124 +34,24 @@ import { spawnThread } from "./thread.ts";
 /** How long a call waits by default, in milliseconds. */
 const DEFAULT_TIMEOUT_MS = 5_000;
 
-/** What every call that waits can be given. */
-export interface WaitOptions {
-  /** Ends the wait; a command that was handed over by then has an unknown outcome. */
+/** How many events are kept for a reader of `events()` by default: hours of a cluster's life, but with `trace`. */
+const DEFAULT_MAX_UNREAD = 10_000;
+
+/** What `events()` can be given. */
+export interface EventsOptions {
+  /** Ends the events. */
   readonly signal?: AbortSignal;
-  /** As which client the call is made, for the rules of `faults.client`. */
-  readonly client?: string;
-  /** How long to wait, in milliseconds. Default 5,000; a few election timeouts, so that a change of leader is survived. */
-  readonly timeoutMs?: number;
-}
-
-export interface ProposeOptions extends WaitOptions {
   /**
-   * Called once the leader has the command in its log, and only there: it says where the command will stand if it is
-   * committed, and nothing about whether it will be.
+   * How many events are kept that are not read yet, 1 or more; Infinity keeps all. Beyond it the oldest are dropped.
+   * Default 10,000.
    */
-  readonly onAppended?: (at: { readonly index: number; readonly term: number }) => void;
+  readonly maxUnread?: number;
 }
 
-export interface QueryOptions extends WaitOptions {
-  /**
-   * `linearizable` (default): reflects all that was acknowledged to anybody before the query began. `local`: reflects
-   * whatever the peer has applied, which may be old; needs no leader.
-   */
-  readonly consistency?: Consistency;
-}
-
-/** A command that was committed and applied. */
-export interface Proposed<Result = unknown> {
-  readonly index: number;
-  readonly term: number;
-  /** What `apply` returned. */
-  readonly result: Result;
-}
-
-/** What disturbs the network between the peers. Each promise settles when the rule is in force. */
-export interface Faults {
-  /** Blocks both directions between peers that share no group; those not named form one more group together. */
-  partition(...groups: readonly (readonly PeerId[])[]): Promise<void>;
-  /** Blocks all links of a peer, both directions. */
-  isolate(id: PeerId): Promise<void>;
-  /** Undoes `isolate`, towards all peers that are not isolated themselves. */
-  connect(id: PeerId): Promise<void>;
-  /** Ends every partition, isolation and rule, those of clients too; not `labrpc`. */
-  heal(): Promise<void>;
-  /** A rule for one direction of one link; `{}` ends it. */
-  link(from: PeerId, to: PeerId, rule: LinkRule): Promise<void>;
-  /** A rule for all links; `{}` ends it. */
-  all(rule: LinkRule): Promise<void>;
-  /**
-   * What stands between a client and the peers: the peers it reaches, or a rule for its way to all of them. Concerns the
-   * calls that name this client in their options.
-   */
-  client(name: string, reach: readonly PeerId[] | LinkRule): Promise<void>;
-  /** Imitates the network of the MIT labs, with its numbers; undefined ends it. */
-  labrpc(profile: LabrpcProfile | undefined): Promise<void>;
-}
-
-/** One peer, seen from the app. It stays the same over all starts of the peer's thread. */
-export class Peer {
-  readonly id: PeerId;
-  readonly #supervisor: Internals;
-
-  /** @internal */
-  constructor(id: PeerId, supervisor: Internals) {
-    this.id = id;
-    this.#supervisor = supervisor;
-  }
-
-  /**
-   * Hands a command to this very peer; once, and to no other.
-   * @throws RaftError `ERR_NOT_LEADER` when it does not lead: nothing was appended, `leader` says whom it follows.
-   */
-  propose<Result = unknown>(command: unknown, options: ProposeOptions = {}): Promise<Proposed<Result>> {
-    return this.#supervisor.propose(command, options, this.id) as Promise<Proposed<Result>>;
-  }
-
-  /** Asks this very peer. */
-  query<Answer = unknown>(query: unknown, options: QueryOptions = {}): Promise<Answer> {
-    return this.#supervisor.query(query, options, this.id) as Promise<Answer>;
-  }
-
-  /** What the peer last said of itself, and how its thread is. Answers for a busy, paused or dead peer too. */
-  async status(): Promise<PeerStatus> {
-    return this.#supervisor.status(this.id);
-  }
-
-  /** Kills the thread where it stands. Resolves when it has ended; the restart policy decides what follows. */
-  crash(): Promise<void> {
-    return this.#supervisor.control("crash", this.id);
-  }
-
-  /** Closes the peer's store, ends its thread, and keeps it down until `start`. */
-  stop(): Promise<void> {
-    return this.#supervisor.control("stopPeer", this.id);
-  }
-
-  /** Starts a peer that is down or given up, from its store. Resolves when it takes part. */
-  start(): Promise<void> {
-    return this.#supervisor.control("startPeer", this.id);
-  }
-
-  /** Freezes the peer's loop: it neither hears nor speaks, and its mail waits. Resolves when it stands still. */
-  pause(): Promise<void> {
-    return this.#supervisor.control("pause", this.id);
-  }
-
-  /** Lets a paused peer go on, with all the mail that has come in. */
-  resume(): Promise<void> {
-    return this.#supervisor.control("resume", this.id);
-  }
-}
-
-/** What a peer's handle needs of its supervisor. */
-interface Internals {
-  propose(command: unknown, options: ProposeOptions, to: PeerId | undefined): Promise<Proposed>;
-  query(query: unknown, options: QueryOptions, to: PeerId | undefined): Promise<unknown>;
-  status(id: PeerId): PeerStatus;
-  control(name: "crash" | "stopPeer" | "startPeer" | "pause" | "resume", id: PeerId): Promise<void>;
+/** Events as they happen; see {@link Supervisor.events}. */
+export interface ClusterEvents extends AsyncIterableIterator<ClusterEvent> {
+  /** How many events this reader will never get, since it had too many unread ones. */
+  readonly dropped: number;
 }
 
 /**
@@ -167,6 +72,7 @@ export class Supervisor {
   readonly #board: Board;
   readonly #proposer: Proposer;
   readonly #listeners = new Set<AsyncQueue<ClusterEvent>>();
+  readonly #events: EventMeter;
   readonly #unguard: () => void;
   #stopped: Promise<void> | undefined;
 
@@ -199,6 +105,7 @@ export class Supervisor {
       pauses: new SharedArrayBuffer(ids.length * Int32Array.BYTES_PER_ELEMENT),
     };
     this.#board = new Board(shared.board, ids);
+    this.#events = new EventMeter(ids);
     this.#unguard = guardExit(new Int32Array(shared.gates));
     const clientFaults = new FaultTable(ids);
     const clients = new ClientNetwork(clientFaults, seededRandom(hashSeed(options.seed, "clients")));
@@ -208,12 +115,25 @@ export class Supervisor {
     });
     const control = new MessageChannel();
     const news = new MessageChannel();
-    const { durability, machine, heartbeatMs, electionMs, cacheBytes, restart, seed, trace } = options;
+    const { durability, machine, heartbeatMs, electionMs, cacheBytes, restart, seed, trace, snapshotEvery, verify } =
+      options;
     const data: SupervisorData = {
       peers: directory.peers,
       directory: directory.path,
       cluster: directory.cluster,
-      ...{ seed, durability, machine, heartbeatMs, electionMs, cacheBytes, restart, trace, shared },
+      ...{
+        seed,
+        durability,
+        machine,
+        heartbeatMs,
+        electionMs,
+        cacheBytes,
+        restart,
+        trace,
+        snapshotEvery,
+        verify,
+        shared,
+      },
       control: control.port2,
       news: news.port2,
     };
@@ -245,6 +165,7 @@ export class Supervisor {
         await this.#control.call(name, id);
         await ended;
       },
+      snapshot: (id) => this.#control.call("snapshot", id),
     };
     this.peers = ids.map((id) => new Peer(id, internals));
     this.faults = {
@@ -307,15 +228,36 @@ export class Supervisor {
   }
 
   /**
-   * What happens from now on. Ends with the signal or with the supervisor. Events that are not read yet are kept: read
-   * on, or end it.
+   * Counters and gauges as plain data, for an exporter to Prometheus or OpenTelemetry; see `examples/metrics.ts`. Costs
+   * nothing but the call; only the durations of commands are taken from the first call on.
+   * @throws RaftError `ERR_STOPPED`
    */
-  events({ signal }: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<ClusterEvent> {
+  async metrics(): Promise<readonly Metric[]> {
+    return collectMetrics({
+      network: await this.counters(),
+      statuses: this.peers.map(({ id }) => this.#board.status(id)),
+      calls: this.#proposer.calls,
+      events: this.#events,
+      waitingCalls: this.#proposer.waitingCalls,
+      waitingBytes: this.#proposer.waitingBytes,
+    });
+  }
+
+  /**
+   * What happens from now on. Ends with the signal, with the supervisor, or with `return()`, which `break` in a
+   * `for await` calls. Events that are not read yet are kept, up to a limit.
+   * @throws RaftError `ERR_INVALID_OPTION`
+   */
+  events({ signal, maxUnread = DEFAULT_MAX_UNREAD }: EventsOptions = {}): ClusterEvents {
+    if (typeof maxUnread !== "number" || !(maxUnread >= 1)) {
+      throw new RaftError("ERR_INVALID_OPTION", `maxUnread: expected a number, 1 or more, got ${inspect(maxUnread)}`);
+    }
     const onAbort = () => queue.end();
-    const queue = new AsyncQueue<ClusterEvent>(() => {
+    const onEnd = () => {
       this.#listeners.delete(queue);
       signal?.removeEventListener("abort", onAbort);
-    });
+    };
+    const queue = new AsyncQueue<ClusterEvent>(onEnd, maxUnread);
     if (signal?.aborted || this.#stopped !== undefined) queue.end();
     else {
       signal?.addEventListener("abort", onAbort, { once: true });
@@ -340,7 +282,10 @@ export class Supervisor {
   async #propose(command: unknown, options: ProposeOptions, to: PeerId | undefined): Promise<Proposed> {
     const data = encode(command, "command", this.#options.maxCommandBytes);
     const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, onAppended, client } = options;
-    return this.#proposer.submit("propose", data, { to, timeoutMs, signal, onAppended, client });
+    return tracePropose(
+      () => this.#proposer.submit("propose", data, { to, timeoutMs, signal, onAppended, client }),
+      () => ({ supervisor: this, command, peer: to }),
+    );
   }
 
   async #query(query: unknown, options: QueryOptions, to: PeerId | undefined): Promise<unknown> {
@@ -364,7 +309,10 @@ export class Supervisor {
   }
 
   #tell(event: ClusterEvent): void {
-    for (const listener of this.#listeners) listener.push(event);
+    this.#events.take(event);
+    for (const listener of this.#listeners) this.#events.dropped += listener.push(event);
+    publishEvent(this, event);
+    if (this.#options.logger !== undefined) logEvent(this.#options.logger, event);
   }
 
   async #stop(): Promise<void> {
@@ -399,6 +347,7 @@ function eventOf(event: EventData): ClusterEvent {
     case "crash":
       return { ...event, error: event.error === undefined ? undefined : fromErrorData(event.error) };
     case "given-up":
+    case "snapshot-failed":
       return { ...event, error: fromErrorData(event.error) };
     default:
       return event;

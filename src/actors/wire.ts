@@ -1,6 +1,7 @@
+import type { SnapshotInfo } from "../raft/effects.ts";
 import { parseBatches } from "../raft/entry.ts";
 import { InvariantError, invariant } from "../raft/errors.ts";
-import type { Message, MessageType, PeerId } from "../raft/message.ts";
+import type { InstallSnapshot, Message, MessageType, PeerId } from "../raft/message.ts";
 
 /**
  * All that one peer says to one neighbour at the end of a drain. `bytes` holds one frame a message:
@@ -8,7 +9,8 @@ import type { Message, MessageType, PeerId } from "../raft/message.ts";
  *     frame  0 u32 length   of the whole frame
  *            4 u8  type
  *            5     the message's fields in the order of their declaration: numbers as f64, booleans as u8; after those of
- *                  an AppendEntries its batches, as they are (see entry.ts)
+ *                  an AppendEntries its batches, as they are (see entry.ts); after those of an InstallSnapshot the length
+ *                  of its info as f64, the info as JSON, and the data
  *
  * All numbers are little-endian. The network looks at lengths and types only.
  */
@@ -43,6 +45,8 @@ const TYPE_CODES: Readonly<Record<MessageType, number>> = {
   RequestVoteReply: 4,
   AppendEntries: 5,
   AppendEntriesReply: 6,
+  InstallSnapshot: 7,
+  InstallSnapshotReply: 8,
 };
 
 /** By code. */
@@ -54,7 +58,7 @@ const TYPES: readonly (MessageType | undefined)[] = Object.entries(TYPE_CODES).r
   [],
 );
 
-/** Of a frame, header included, without an AppendEntries' batches. */
+/** Of a frame, header included, without what is of no fixed length: batches, a snapshot's info and data. */
 const FIXED_BYTES: Readonly<Record<MessageType, number>> = {
   PreVote: FRAME_HEADER_BYTES + 3 * 8,
   PreVoteReply: FRAME_HEADER_BYTES + 2 * 8 + 1,
@@ -62,6 +66,8 @@ const FIXED_BYTES: Readonly<Record<MessageType, number>> = {
   RequestVoteReply: FRAME_HEADER_BYTES + 8 + 1,
   AppendEntries: FRAME_HEADER_BYTES + 5 * 8,
   AppendEntriesReply: FRAME_HEADER_BYTES + 6 * 8 + 1,
+  InstallSnapshot: FRAME_HEADER_BYTES + 6 * 8,
+  InstallSnapshotReply: FRAME_HEADER_BYTES + 4 * 8 + 1,
 };
 
 /** Whether a message asks; all others answer one that does. */
@@ -70,10 +76,12 @@ export function isRequest(type: MessageType): boolean {
     case "PreVote":
     case "RequestVote":
     case "AppendEntries":
+    case "InstallSnapshot":
       return true;
     case "PreVoteReply":
     case "RequestVoteReply":
     case "AppendEntriesReply":
+    case "InstallSnapshotReply":
       return false;
   }
 }
@@ -118,9 +126,20 @@ class Cursor {
   }
 }
 
+/** Whether frames of this type may be longer than their fixed fields. */
+function isOpenEnded(type: MessageType): boolean {
+  return type === "AppendEntries" || type === "InstallSnapshot";
+}
+
+/** The info of a snapshot, as it is sent; nothing when the message has none. */
+function infoBytes({ info }: InstallSnapshot): Uint8Array {
+  return info === undefined ? new Uint8Array() : new TextEncoder().encode(JSON.stringify(info));
+}
+
 function frameBytes(message: Message): number {
   let length = FIXED_BYTES[message.type];
   if (message.type === "AppendEntries") for (const batch of message.batches) length += batch.bytes.byteLength;
+  if (message.type === "InstallSnapshot") length += infoBytes(message).byteLength + message.data.byteLength;
   invariant(length <= MAX_FRAME_BYTES, () => `a message of ${length} bytes, at most ${MAX_FRAME_BYTES} fit a frame`);
   return length;
 }
@@ -162,6 +181,27 @@ function writeFields(cursor: Cursor, bytes: Uint8Array, message: Message): void 
       cursor.putNumber(message.conflictIndex);
       cursor.putNumber(message.conflictTerm);
       return;
+    case "InstallSnapshot": {
+      const info = infoBytes(message);
+      cursor.putNumber(message.term);
+      cursor.putNumber(message.round);
+      cursor.putNumber(message.lastIncludedIndex);
+      cursor.putNumber(message.lastIncludedTerm);
+      cursor.putNumber(message.chunk);
+      cursor.putNumber(info.byteLength);
+      for (const part of [info, message.data]) {
+        bytes.set(part, cursor.offset);
+        cursor.offset += part.byteLength;
+      }
+      return;
+    }
+    case "InstallSnapshotReply":
+      cursor.putNumber(message.term);
+      cursor.putNumber(message.round);
+      cursor.putNumber(message.lastIncludedIndex);
+      cursor.putNumber(message.nextChunk);
+      cursor.putFlag(message.installed);
+      return;
     default:
       throw unknownMessage(message);
   }
@@ -202,6 +242,44 @@ function readFields(cursor: Cursor, bytes: Uint8Array, type: MessageType, end: n
         conflictIndex: cursor.number(),
         conflictTerm: cursor.number(),
       };
+    case "InstallSnapshot": {
+      const fields = {
+        term: cursor.number(),
+        round: cursor.number(),
+        lastIncludedIndex: cursor.number(),
+        lastIncludedTerm: cursor.number(),
+        chunk: cursor.number(),
+      };
+      const dataAt = cursor.number() + cursor.offset;
+      invariant(
+        dataAt >= cursor.offset && dataAt <= end,
+        () => `the info of a snapshot ends at byte ${dataAt} of a frame that ends at ${end}`,
+      );
+      return {
+        type,
+        ...fields,
+        info: readInfo(bytes.subarray(cursor.offset, dataAt)),
+        data: bytes.subarray(dataAt, end),
+      };
+    }
+    case "InstallSnapshotReply":
+      return {
+        type,
+        term: cursor.number(),
+        round: cursor.number(),
+        lastIncludedIndex: cursor.number(),
+        nextChunk: cursor.number(),
+        installed: cursor.flag(),
+      };
+  }
+}
+
+function readInfo(bytes: Uint8Array): SnapshotInfo | undefined {
+  if (bytes.byteLength === 0) return undefined;
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as SnapshotInfo;
+  } catch (error) {
+    throw new InvariantError(`the info of a snapshot is not readable: ${String(error)}`);
   }
 }
 
@@ -248,8 +326,8 @@ export function forEachFrame(bytes: Uint8Array, visit: (type: MessageType, start
     invariant(type !== undefined, () => `no message has the type ${code}`);
     const fixed = FIXED_BYTES[type];
     invariant(
-      length <= room && (length === fixed || (type === "AppendEntries" && length > fixed)),
-      () => `a frame of ${length} bytes for ${type}, which takes ${fixed} without entries, and ${room} are there`,
+      length <= room && (length === fixed || (isOpenEnded(type) && length > fixed)),
+      () => `a frame of ${length} bytes for ${type}, whose fixed fields take ${fixed}, and ${room} are there`,
     );
     visit(type, start, start + length);
     start += length;

@@ -14,6 +14,14 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "five durable peers under load and faults, and at the end a check of all they promised",
     run: async (args) => (await import("./demo.ts")).demo(args),
   },
+  lab: {
+    summary: "the tests of MIT's 6.5840 Raft lab, with what they use beside MIT's own figures",
+    run: async (args) => (await import("./lab.ts")).lab(args),
+  },
+  inspect: {
+    summary: "what is in the stores of a cluster, live, dead or broken, and whether they are sound",
+    run: async (args) => (await import("./inspect.ts")).inspect(args),
+  },
 };
 
 const HELP = `flotilla: a Raft runtime made of actors

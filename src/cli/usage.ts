@@ -13,11 +13,26 @@ export function parseOptions<const Options extends NonNullable<ParseArgsConfig["
   args: string[],
   options: Options,
 ): ReturnType<typeof parseArgs<{ options: Options }>>["values"] {
+  return asUsage(() => parseArgs({ args, options, allowPositionals: false }).values);
+}
+
+/**
+ * The options of a subcommand, and its other arguments.
+ * @throws UsageError for an unknown option, or a value that is missing.
+ */
+export function parseWithArguments<const Options extends NonNullable<ParseArgsConfig["options"]>>(
+  args: string[],
+  options: Options,
+): ReturnType<typeof parseArgs<{ options: Options; allowPositionals: true }>> {
+  return asUsage(() => parseArgs({ args, options, allowPositionals: true }));
+}
+
+function asUsage<Result>(parse: () => Result): Result {
   try {
-    return parseArgs({ args, options, allowPositionals: false }).values;
+    return parse();
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    // The first sentence says it; the rest is about positional arguments, which there are none of.
+    // The first sentence says it; the rest is advice about other arguments.
     throw new UsageError(error.message.split(". ")[0] ?? error.message);
   }
 }

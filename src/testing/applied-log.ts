@@ -11,20 +11,37 @@ interface Known extends AppliedEntry {
 
 /** How far a peer has come. */
 interface Reached {
+  /** 0: nothing was seen of it yet. */
   incarnation: number;
   /** Of the incarnation. */
   lastApplied: number;
   /** Of all incarnations: what was applied once was committed, and a restart takes nothing of that back. */
   highest: number;
+  /** The snapshots of a leader that it installed. */
+  readonly installed: Set<number>;
+}
+
+/** A peer applied an entry that does not continue what it applied before, which something must explain. */
+interface Gap {
+  readonly peer: PeerId;
+  readonly incarnation: number;
+  readonly expected: number;
+  /** What it applied instead. */
+  readonly index: number;
+  /** Whether it is the first entry of an incarnation. */
+  readonly isRestart: boolean;
 }
 
 /**
  * What the peers of a cluster have applied, put together to one log. Holds them to State Machine Safety (Figure 3): no
  * two peers, and no two incarnations of one, ever apply different entries at the same index; and to applying in order.
+ * In order is from the first entry on, or right behind a snapshot's last: that of an earlier life, with which an
+ * incarnation begins, or one of the leader's that it installed.
  */
 export class AppliedLog {
   readonly #entries = new Map<number, Known>();
   readonly #reached = new Map<PeerId, Reached>();
+  #gaps: Gap[] = [];
   #commands = 0;
 
   /** How many commands have been applied, each counted once. */
@@ -52,6 +69,23 @@ export class AppliedLog {
     }
   }
 
+  /** The peer has installed a snapshot that stands for all entries up to `index`: it has applied them, in this sense. */
+  installed(peer: PeerId, index: number): void {
+    const reached = this.#peer(peer);
+    reached.installed.add(index);
+    reached.highest = Math.max(reached.highest, index);
+  }
+
+  /**
+   * Why a peer went on where it did not stop, if nothing explains that yet. News of a snapshot, and what others have
+   * applied, may come later than what follows from it.
+   */
+  unexplained(): string | undefined {
+    this.#gaps = this.#gaps.filter((gap) => !this.#explains(gap));
+    const gap = this.#gaps[0];
+    return gap === undefined ? undefined : outOfOrder(gap);
+  }
+
   /** The entry at `index`, if any peer has applied it. */
   at(index: number): AppliedEntry | undefined {
     return this.#entries.get(index);
@@ -75,23 +109,38 @@ export class AppliedLog {
 
   /** Who watches from the outside may have missed the beginning of a peer's first life, but of no other. */
   #checkOrder(peer: PeerId, incarnation: number, index: number): void {
-    const reached = this.#reached.get(peer);
-    if (reached === undefined) {
-      this.#reached.set(peer, { incarnation, lastApplied: index, highest: index });
-      return;
-    }
+    const reached = this.#peer(peer);
     // The last words of a thread that was killed may come after the first ones of the next.
     if (incarnation < reached.incarnation) return;
-    const expected = incarnation > reached.incarnation ? 1 : reached.lastApplied + 1;
-    if (index !== expected) {
-      throw new LabError(
-        `${peer}, incarnation ${incarnation}, applied the entry at index ${index} out of order; ${expected} was next.`,
-      );
-    }
+    const isRestart = incarnation > reached.incarnation;
+    const expected = isRestart ? 1 : reached.lastApplied + 1;
+    const gap = { peer, incarnation, expected, index, isRestart };
+    if (index < expected) throw new LabError(outOfOrder(gap));
+    if (index > expected && reached.incarnation > 0) this.#gaps.push(gap);
     reached.incarnation = incarnation;
     reached.lastApplied = index;
     reached.highest = Math.max(reached.highest, index);
   }
+
+  /**
+   * A snapshot stands for entries that somebody has applied. Which one a life began with is not known for sure, since a
+   * thread may be killed after it has saved one and before it says so.
+   */
+  #explains({ peer, index, isRestart }: Gap): boolean {
+    return isRestart ? this.#entries.has(index - 1) : this.#peer(peer).installed.has(index - 1);
+  }
+
+  #peer(peer: PeerId): Reached {
+    const known = this.#reached.get(peer);
+    if (known !== undefined) return known;
+    const reached = { incarnation: 0, lastApplied: 0, highest: 0, installed: new Set<number>() };
+    this.#reached.set(peer, reached);
+    return reached;
+  }
+}
+
+function outOfOrder({ peer, incarnation, expected, index }: Gap): string {
+  return `${peer}, incarnation ${incarnation}, applied the entry at index ${index} out of order; ${expected} was next.`;
 }
 
 function isSameEntry(one: AppliedEntry, other: AppliedEntry): boolean {

@@ -18,8 +18,9 @@ export type ClusterOptions = Omit<SupervisorOptions, "directory" | "trace">;
 export async function spawnCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const supervisor = await Supervisor.start({ restart: false, ...options, trace: true });
   const watch = new ClusterWatch(options.restart !== undefined && options.restart !== false);
-  const following = watch.follow(supervisor.events());
+  const following = watch.follow(supervisor.events({ maxUnread: Number.POSITIVE_INFINITY }));
   const stop = async () => {
+    await watch.settle();
     await Supervisor.prototype.stop.call(supervisor);
     await following;
     watch.check();

@@ -1,7 +1,8 @@
 import { performance } from "node:perf_hooks";
 import { isDeepStrictEqual } from "node:util";
 import type { PeerStatus } from "../actors/board.ts";
-import type { Peer, Supervisor } from "../actors/supervisor.ts";
+import type { Peer } from "../actors/peer-handle.ts";
+import type { Supervisor } from "../actors/supervisor.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { inspectShort } from "./inspect-short.ts";

@@ -7,6 +7,9 @@ import { LabError } from "./lab-error.ts";
 /** A peer shows what it has become a moment after others have heard of it, so who waits looks again after so long. */
 const LOOK_AGAIN_MS = 25;
 
+/** How much later the news of a snapshot may come than what was applied behind it. */
+const ORDER_LIMIT_MS = 1_000;
+
 /**
  * Follows the events of a cluster, and what its peers apply. What must never happen is noted as the cluster's failure,
  * and whoever waits or asks from then on gets it.
@@ -54,6 +57,18 @@ export class ClusterWatch {
     if (leader !== peer) this.fail(new LabError(`Both ${leader} and ${peer} were elected in term ${term}.`));
   }
 
+  /** Resolves when all is seen to be applied in order, or the cluster has failed; when that takes too long, it fails. */
+  async settle(): Promise<void> {
+    const deadline = performance.now() + ORDER_LIMIT_MS;
+    while (this.#failure === undefined) {
+      const unexplained = this.log.unexplained();
+      if (unexplained === undefined) return;
+      const left = deadline - performance.now();
+      if (left <= 0) this.fail(new LabError(unexplained));
+      else await this.next(left);
+    }
+  }
+
   /**
    * Looks now and whenever something has happened, until `look` sees what it wants; undefined when that takes longer
    * than `limitMs`.
@@ -88,6 +103,9 @@ export class ClusterWatch {
     switch (event.type) {
       case "applied":
         this.log.take(event.peer, event.incarnation, event.entries);
+        break;
+      case "snapshot":
+        if (event.installed) this.log.installed(event.peer, event.index);
         break;
       case "leader":
         this.leads(event.peer, event.term);

@@ -143,6 +143,21 @@ describe("a proposer", () => {
     expect((await call).result).toBe(42);
   });
 
+  it("gives a query up that three peers have died of", async () => {
+    const { start, submit } = setUp();
+    const call = raftError(submit("linearizable"));
+    for (let term = 1; term <= 3; term++) {
+      const peer = start("p1");
+      peer.leads(term, "p1");
+      await turns();
+      expect(peer.requests).toHaveLength(1);
+      peer.dies();
+      await turns();
+    }
+    expect(await call).toMatchObject({ code: "ERR_PEER_DOWN" });
+    expect((await call).message).toContain("p1");
+  });
+
   it("does not go back to the leader of an earlier term when that of a later one dies", async () => {
     const { start, submit, leaders } = setUp();
     const [p1, p2] = [start("p1"), start("p2")];

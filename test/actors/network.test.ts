@@ -379,6 +379,8 @@ describe("the counters", () => {
         RequestVoteReply: 1,
         AppendEntries: 0,
         AppendEntriesReply: 0,
+        InstallSnapshot: 0,
+        InstallSnapshotReply: 0,
       },
       byPeer: {
         a: { rpcs: 3, bytes: 3 * REQUEST_BYTES, received: 0 },

@@ -29,8 +29,11 @@ describe("parseOptions", () => {
       seed: expect.any(Number),
       maxCommandBytes: 1 << 20,
       maxPendingBytes: 64 << 20,
+      snapshotEvery: 10_000,
+      verify: "full",
       trace: false,
       cacheBytes: 16 << 20,
+      logger: undefined,
     };
     expect(parseOptions()).toStrictEqual(defaults);
     const unset = Object.fromEntries(Object.keys(defaults).map((name) => [name, undefined]));

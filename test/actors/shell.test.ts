@@ -24,13 +24,17 @@ class Recorder implements StateMachine<string, number, unknown, readonly string[
     return [...this.commands];
   }
   snapshot(): Uint8Array {
-    return new Uint8Array();
+    if (this.commands.includes("no snapshots")) throw new Error("not now");
+    return new TextEncoder().encode(JSON.stringify(this.commands));
   }
-  restore(): void {}
+  restore(chunks: Iterable<Uint8Array>): void {
+    const text = [...chunks].map((chunk) => new TextDecoder().decode(chunk)).join("");
+    this.commands.splice(0, this.commands.length, ...(JSON.parse(text) as string[]));
+  }
 }
 
 /** A shell of peer "a" with everything around it in plain sight. `journal` holds what it did, in order. */
-function setUp(peers: readonly string[], disk = new MemoryDisk()) {
+function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery = 0) {
   const journal: string[] = [];
   const sent: { to: string; message: Message }[] = [];
   const packets: Packet[] = [];
@@ -47,6 +51,9 @@ function setUp(peers: readonly string[], disk = new MemoryDisk()) {
       memory.save(save);
     },
     read: (from, maxBytes) => memory.read(from, maxBytes),
+    readChunk: (index, chunk) => memory.readChunk(index, chunk),
+    readSnapshot: () => memory.readSnapshot(),
+    sweep: () => memory.sweep(),
     close: () => memory.close(),
   };
   const machine = new Recorder();
@@ -58,6 +65,8 @@ function setUp(peers: readonly string[], disk = new MemoryDisk()) {
       heartbeatMs: 50,
       electionMs: [150, 300],
       commitNewsMs: 5,
+      snapshotTail: 0,
+      snapshotTailMax: 100,
       random: () => 0,
     },
     store,
@@ -79,6 +88,9 @@ function setUp(peers: readonly string[], disk = new MemoryDisk()) {
     applying: () => {},
     publish: () => {},
     trace: false,
+    snapshotEvery,
+    onSnapshot: ({ index }, installed) => journal.push(`${installed ? "installed" : "took"} a snapshot of ${index}`),
+    onSnapshotFailed: (error) => journal.push(error.message),
   });
   shell.addClient(CLIENT);
   const deliver = (from: string, ...messages: Message[]) =>
@@ -235,6 +247,87 @@ describe("a turn of the shell", () => {
     peer.deliver("b", { type: "RequestVote", term: 3, lastLogIndex: 9, lastLogTerm: 2 });
     expect(() => peer.shell.turn()).toThrow(expect.objectContaining({ code: "ERR_STORAGE_FAILED" }));
     expect(peer.journal).not.toContain("RequestVoteReply to b");
+  });
+});
+
+describe("snapshots", () => {
+  /** A cluster of one that has applied these, one turn each. */
+  function applying(commands: readonly string[], snapshotEvery: number, disk = new MemoryDisk()) {
+    const peer = setUp(["a"], disk, snapshotEvery);
+    peer.shell.turn();
+    commands.forEach((command, at) => {
+      peer.shell.request(CLIENT, propose(at + 1, command));
+      peer.shell.turn();
+    });
+    while (peer.shell.isBusy) peer.shell.turn();
+    return peer;
+  }
+
+  it("are taken every so many entries, and compact the log", () => {
+    const peer = applying(["a", "b", "c", "d"], 3);
+    // Entry 1 is the configuration and entry 2 the no-op.
+    expect(peer.journal.filter((step) => step.includes("snapshot"))).toEqual([
+      "took a snapshot of 3",
+      "took a snapshot of 6",
+    ]);
+    expect(peer.shell.raft.log.firstIndex).toBe(7);
+  });
+
+  it("bring the state machine back after a restart, and the log what came after", () => {
+    const disk = new MemoryDisk();
+    applying(["a", "b", "c", "d", "e"], 3, disk);
+    const after = setUp(["a"], disk, 3);
+    expect(after.machine.commands).toEqual(["a", "b", "c", "d"]);
+    after.shell.turn();
+    expect(after.machine.commands).toEqual(["a", "b", "c", "d", "e"]);
+  });
+
+  it("are taken when asked for, unless nothing was applied since the last one", () => {
+    const peer = applying(["a"], 0);
+    expect(peer.shell.wantSnapshot()).toBe(true);
+    while (peer.shell.isBusy || peer.shell.raft.snapshot === undefined) peer.shell.turn();
+    expect(peer.shell.raft.snapshot).toMatchObject({ index: 3, chunks: 1 });
+    expect(peer.shell.wantSnapshot()).toBe(false);
+  });
+
+  it("that the machine refuses are reported, and the log stays", () => {
+    const peer = applying(["no snapshots", "b", "c", "d"], 3);
+    expect(peer.journal).toContain("the state after entry 3 cannot be taken as a snapshot: not now");
+    expect(peer.shell.raft.snapshot).toBeUndefined();
+    expect(peer.shell.raft.log.firstIndex).toBe(1);
+  });
+
+  it("from the leader replace the state, and what was asked of this peer before has an unknown outcome", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.elect();
+    peer.shell.request(CLIENT, propose(1, "lost"));
+    peer.shell.turn();
+    peer.replies.length = 0;
+    const data = new TextEncoder().encode('["x","y"]');
+    const info = {
+      ...{ index: 9, term: 4, time: 1, version: 0, chunks: 1, bytes: data.byteLength },
+      configuration: { voters: ["a", "b", "c"] },
+    };
+    const last = { lastIncludedIndex: 9, lastIncludedTerm: 4 };
+    peer.deliver("b", { type: "InstallSnapshot", term: 5, round: 1, ...last, chunk: 0, info, data });
+    peer.shell.turn();
+    expect(peer.machine.commands).toEqual(["x", "y"]);
+    expect(peer.journal).toContain("installed a snapshot of 9");
+    expect(peer.replies).toContainEqual(
+      expect.objectContaining({ kind: "refused", error: expect.objectContaining({ code: "ERR_UNKNOWN_OUTCOME" }) }),
+    );
+  });
+
+  it("of a newer version of the state machine are refused", () => {
+    const disk = new MemoryDisk();
+    const peer = setUp(["a"], disk, 0);
+    Object.assign(peer.machine, { version: 2 });
+    peer.shell.turn();
+    peer.shell.request(CLIENT, propose(1, "x"));
+    peer.shell.turn();
+    peer.shell.wantSnapshot();
+    while (peer.shell.isBusy || peer.shell.raft.snapshot === undefined) peer.shell.turn();
+    expect(() => setUp(["a"], disk)).toThrow(expect.objectContaining({ code: "ERR_MACHINE_MODULE" }));
   });
 });
 

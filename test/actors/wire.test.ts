@@ -46,6 +46,35 @@ const arbitraryOf: { [Type in MessageType]: fc.Arbitrary<Extract<Message, { type
     conflictIndex: number,
     conflictTerm: number,
   }),
+  InstallSnapshot: fc.record({
+    type: fc.constant("InstallSnapshot"),
+    term: number,
+    round: number,
+    lastIncludedIndex: number,
+    lastIncludedTerm: number,
+    chunk: number,
+    info: fc.option(
+      fc.record({
+        index: number,
+        term: number,
+        time: number,
+        configuration: fc.record({ voters: fc.array(fc.string()) }),
+        version: number,
+        chunks: number,
+        bytes: number,
+      }),
+      { nil: undefined },
+    ),
+    data: fc.uint8Array({ maxLength: 40 }),
+  }),
+  InstallSnapshotReply: fc.record({
+    type: fc.constant("InstallSnapshotReply"),
+    term: number,
+    round: number,
+    lastIncludedIndex: number,
+    nextChunk: number,
+    installed: flag,
+  }),
 };
 
 const messages: fc.Arbitrary<Message[]> = fc.array(fc.oneof(...Object.values<fc.Arbitrary<Message>>(arbitraryOf)), {
@@ -144,7 +173,7 @@ describe("bytes that are no frames", () => {
 
   test("are refused when they name a type that there is not", () => {
     const bytes = encodeFrames([{ type: "PreVote", term: 1, lastLogIndex: 1, lastLogTerm: 0 }]);
-    for (const code of [0, 7, 255]) {
+    for (const code of [0, 9, 255]) {
       bytes[4] = code;
       expect(() => decodeFrames(bytes)).toThrow(`no message has the type ${code}`);
     }

@@ -56,7 +56,7 @@ describe("A log put together from what peers apply", () => {
   });
 
   test.each([
-    ["leaves one out", 4],
+    ["goes back", 1],
     ["repeats one", 2],
   ])("refuses a peer that %s", (_name, index) => {
     const log = new AppliedLog();
@@ -64,11 +64,67 @@ describe("A log put together from what peers apply", () => {
     expect(() => log.take("a", 1, [noop(index, 1)])).toThrow(/out of order; 3 was next/);
   });
 
-  test("lets an incarnation begin again, and only at the first entry", () => {
+  test("does not explain why a peer leaves one out", () => {
+    const log = new AppliedLog();
+    log.take("a", 1, [configuration, noop(2, 1), command(3, 1, "x"), command(4, 1, "y")]);
+    log.take("b", 1, [configuration, noop(2, 1)]);
+    expect(log.unexplained()).toBe(undefined);
+    log.take("b", 1, [command(4, 1, "y")]);
+    expect(log.unexplained()).toMatch(/b, incarnation 1, .* index 4 out of order; 3 was next/);
+  });
+
+  test("lets a peer go on behind a snapshot that it has installed, heard of before or after", () => {
+    const log = new AppliedLog();
+    log.take("a", 1, [configuration, noop(2, 1), command(3, 1, "x"), command(4, 1, "y"), command(5, 1, "z")]);
+    for (const peer of ["b", "c"]) log.take(peer, 1, [configuration]);
+    log.installed("b", 3);
+    log.take("b", 1, [command(4, 1, "y")]);
+    expect(log.unexplained()).toBe(undefined);
+    log.take("c", 1, [command(4, 1, "y"), command(5, 1, "z")]);
+    log.installed("c", 2);
+    expect(log.unexplained()).toMatch(/c, incarnation 1, .* index 4 out of order/);
+    log.installed("c", 3);
+    expect(log.unexplained()).toBe(undefined);
+  });
+
+  test("takes what was applied before a snapshot that it has heard of already", () => {
+    const log = new AppliedLog();
+    log.take("a", 1, [configuration, noop(2, 1), command(3, 1, "x")]);
+    log.installed("b", 3);
+    log.take("b", 1, [configuration, noop(2, 1)]);
+    expect(() => log.take("b", 1, [noop(2, 1)])).toThrow(/out of order; 3 was next/);
+  });
+
+  test("counts a peer that has an entry by a snapshot", () => {
+    const log = new AppliedLog();
+    log.take("a", 1, [configuration, noop(2, 1), command(3, 1, "x")]);
+    log.installed("b", 2);
+    expect(log.peersAt(2)).toEqual(["a", "b"]);
+    expect(log.peersAt(3)).toEqual(["a"]);
+  });
+
+  test("lets an incarnation begin with the first entry", () => {
     const log = new AppliedLog();
     log.take("a", 1, [configuration, noop(2, 1), command(3, 1, "x")]);
     log.take("a", 2, [configuration, noop(2, 1)]);
-    expect(() => log.take("a", 3, [noop(2, 1)])).toThrow(/incarnation 3, .*out of order; 1 was next/);
+    expect(() => log.take("a", 2, [configuration])).toThrow(/incarnation 2, .*out of order; 3 was next/);
+    expect(log.unexplained()).toBe(undefined);
+  });
+
+  test("lets an incarnation begin behind what others have applied, heard of before or after", () => {
+    const log = new AppliedLog();
+    log.take("a", 1, [configuration]);
+    log.take("a", 2, [command(4, 1, "y")]);
+    expect(log.unexplained()).toMatch(/a, incarnation 2, .* index 4 out of order; 1 was next/);
+    log.take("b", 1, [configuration, noop(2, 1), command(3, 1, "x")]);
+    expect(log.unexplained()).toBe(undefined);
+  });
+
+  test("compares what is applied behind a snapshot with what others have applied there", () => {
+    const log = new AppliedLog();
+    log.take("a", 1, [configuration, noop(2, 1), command(3, 1, "x"), command(4, 1, "y")]);
+    log.installed("b", 3);
+    expect(() => log.take("b", 1, [command(4, 1, "z")])).toThrow(/State Machine Safety is broken at index 4/);
   });
 
   test("still counts what an earlier incarnation has applied", () => {
@@ -91,6 +147,8 @@ describe("A log put together from what peers apply", () => {
     const log = new AppliedLog();
     log.take("a", 1, [command(3, 1, "x")]);
     expect(log.peersAt(3)).toEqual(["a"]);
-    expect(() => log.take("a", 1, [command(5, 1, "y")])).toThrow(/out of order; 4 was next/);
+    expect(log.unexplained()).toBe(undefined);
+    log.take("a", 1, [command(5, 1, "y")]);
+    expect(log.unexplained()).toMatch(/out of order; 4 was next/);
   });
 });

@@ -26,7 +26,41 @@ const crash = (requested: boolean): ClusterEvent => ({
   error: new RaftError("ERR_STOPPED", "something broke"),
 });
 
+const applied = (peer: string, ...indices: readonly number[]): ClusterEvent => ({
+  type: "applied",
+  peer,
+  incarnation: 1,
+  entries: indices.map((index) => ({ index, term: 1, kind: "noop" })),
+});
+
+const snapshot = (peer: string, index: number, installed: boolean): ClusterEvent => ({
+  type: "snapshot",
+  peer,
+  index,
+  bytes: 100,
+  installed,
+});
+
 describe("A cluster that is watched", () => {
+  test("has not failed when a peer goes on behind a snapshot that it installed, whichever it says first", async () => {
+    const all = applied("a", 1, 2, 3, 4);
+    for (const news of [
+      [snapshot("b", 3, true), applied("b", 4)],
+      [applied("b", 4), snapshot("b", 3, true)],
+    ]) {
+      const watch = await watchOver(all, applied("b", 1), ...news);
+      await watch.settle();
+      expect(() => watch.check()).not.toThrow();
+    }
+  });
+
+  test("has failed in the end when a peer leaves out what no installed snapshot stands for", async () => {
+    const watch = await watchOver(applied("a", 1, 2, 3, 4), applied("b", 1), applied("b", 4), snapshot("b", 3, false));
+    expect(() => watch.check()).not.toThrow();
+    await watch.settle();
+    expect(() => watch.check()).toThrow("b, incarnation 1, applied the entry at index 4 out of order; 2 was next.");
+  });
+
   test("has failed when peers apply different commands at one index", async () => {
     const applied = (peer: string, command: string): ClusterEvent => ({
       type: "applied",

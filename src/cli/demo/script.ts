@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Peer, Supervisor } from "../../actors/supervisor.ts";
+import type { Peer } from "../../actors/peer-handle.ts";
+import type { Supervisor } from "../../actors/supervisor.ts";
 import type { Random } from "../../raft/random.ts";
 
 /** What a step of the script plays on. */

@@ -13,43 +13,55 @@ const MACHINE = new URL(`./log-machine.${import.meta.url.endsWith(".ts") ? "ts" 
 export interface RunOptions {
   /** What the scenario draws from by chance, and its cluster too. The order in which threads run it does not decide. */
   readonly seed: number;
+  /** Is given the cluster before anything happens, and is waited for when it has stopped. */
+  readonly observe?: ((cluster: Cluster) => Promise<void>) | undefined;
+  /** Ends the scenario early. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Runs a scenario on a cluster of its own, with timeouts as the lab advises and every vote and entry on disk before it
  * counts.
- * @throws LabError when it fails, which says at which step and with which seed; or what a cluster cannot start for.
+ * @throws LabError when it fails, which says at which step and with which seed; what a cluster cannot start for; or the
+ * signal's reason.
  */
-export async function runScenario(scenario: Scenario, { seed }: RunOptions): Promise<LabColumns> {
+export async function runScenario(scenario: Scenario, { seed, observe, signal }: RunOptions): Promise<LabColumns> {
   const cluster = await spawnCluster({
     peers: scenario.peers,
     machine: MACHINE,
     durability: "disk",
     heartbeatMs: 100,
     electionMs: [250, 400],
+    snapshotEvery: scenario.snapshotEvery ?? 0,
     seed,
   });
+  const observed = observe?.(cluster);
   const over = new AbortController();
   const lab = new Lab(cluster, seededRandom(hashSeed(seed, scenario.name)), over.signal);
   try {
     await lab.network({ unreliable: scenario.unreliable });
-    const columns = await measure(scenario, lab);
+    const columns = await measure(scenario, lab, signal);
     await cluster.stop();
     return columns;
   } catch (error) {
+    if (signal?.aborted) {
+      await cluster.stop().catch(() => {});
+      throw signal.reason;
+    }
     const message = error instanceof Error ? error.message : String(error);
     const report = `${scenario.name}, seed ${seed}, at the step "${lab.lastStep}": ${message}\n${await describe(cluster)}`;
     await cluster.stop().catch(() => {});
     throw new LabError(report, { cause: error });
   } finally {
     over.abort();
+    await observed;
   }
 }
 
-async function measure(scenario: Scenario, lab: Lab): Promise<LabColumns> {
+async function measure(scenario: Scenario, lab: Lab, signal: AbortSignal | undefined): Promise<LabColumns> {
   const begin = performance.now();
   const before = await lab.cluster.totals();
-  await withinLimit(scenario.run(lab));
+  await withinLimit(scenario.run(lab), signal);
   const after = await lab.cluster.totals();
   return {
     seconds: (performance.now() - begin) / 1_000,
@@ -59,25 +71,31 @@ async function measure(scenario: Scenario, lab: Lab): Promise<LabColumns> {
   };
 }
 
-async function withinLimit(run: Promise<void>): Promise<void> {
+async function withinLimit(run: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
+  let abort = () => {};
   const limit = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new LabError(`It was not over after ${LIMIT_SECONDS} s.`)), LIMIT_SECONDS * 1_000);
+    abort = () => reject(signal?.reason);
+    if (signal?.aborted) abort();
   });
+  signal?.addEventListener("abort", abort, { once: true });
   try {
     await Promise.race([run, limit]);
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
   }
 }
 
 /** One line for each peer, for whoever has to find out what went wrong. */
 async function describe(cluster: Cluster): Promise<string> {
   const lines = cluster.peers.map(async (peer) => {
-    const { id, state, role, currentTerm, leader, commitIndex, lastApplied, lastIndex, incarnation } =
-      await peer.status();
+    const status = await peer.status();
+    const { id, state, role, currentTerm, leader, commitIndex, lastApplied, incarnation } = status;
+    const { firstIndex, lastIndex, snapshotIndex } = status;
     const reach = cluster.connected.has(id) ? "connected" : "cut off";
-    const log = `log to ${lastIndex}, commit ${commitIndex}, applied ${lastApplied}`;
+    const log = `log ${firstIndex}..${lastIndex} behind the snapshot of ${snapshotIndex}, commit ${commitIndex}, applied ${lastApplied}`;
     return `  ${id}: ${state}, ${reach}, ${role} in term ${currentTerm} under ${leader ?? "nobody"}, ${log}, life ${incarnation}`;
   });
   return (await Promise.all(lines)).join("\n");

@@ -12,10 +12,12 @@ export interface Scenario {
   readonly name: string;
   /** What it is about. */
   readonly title: string;
-  readonly part: "3A" | "3B" | "3C";
+  readonly part: "3A" | "3B" | "3C" | "3D";
   readonly peers: number;
   /** Whether the network drops and delays messages from the beginning. */
   readonly unreliable: boolean;
+  /** Entries that a peer applies between two snapshots. Default 0: it takes none. */
+  readonly snapshotEvery?: number;
   /** What the course's own solution used, as its handout of 2023 prints it; undefined where it prints nothing. */
   readonly mit: LabColumns | undefined;
   /** @throws LabError when something is not as it should be. */

@@ -1,0 +1,61 @@
+import { type Applied, answerQuery } from "../machine/apply.ts";
+import { decode, encodeResults } from "../machine/codec.ts";
+import type { StateMachine } from "../machine/state-machine.ts";
+import type { Answer } from "./pending.ts";
+import { errorData } from "./protocol.ts";
+
+/** A client's question, still encoded. */
+export interface Query {
+  readonly client: number;
+  readonly id: number;
+  readonly query: Uint8Array;
+}
+
+/**
+ * Linearizable queries on their way: until the algorithm says from which index on each may be answered, and then until
+ * that index is applied.
+ */
+export class Queries {
+  #nextReadId = 1;
+  readonly #reads = new Map<number, Query>();
+  /** Ascending by index. */
+  #released: { readonly index: number; readonly query: Query }[] = [];
+
+  /** @returns the number under which the algorithm is asked. */
+  add(query: Query): number {
+    const readId = this.#nextReadId++;
+    this.#reads.set(readId, query);
+    return readId;
+  }
+
+  /** The read may be served once `index` is applied. */
+  release(readId: number, index: number): void {
+    const query = this.refuse(readId);
+    if (query !== undefined) this.#released.push({ index, query });
+  }
+
+  /** The read cannot be served here. @returns who asked. */
+  refuse(readId: number): Query | undefined {
+    const query = this.#reads.get(readId);
+    this.#reads.delete(readId);
+    return query;
+  }
+
+  /** @returns those that may be answered now that the state machine stands at `lastApplied`. */
+  takeReady(lastApplied: number): readonly Query[] {
+    const waiting = this.#released.findIndex(({ index }) => index > lastApplied);
+    return this.#released.splice(0, waiting < 0 ? this.#released.length : waiting).map(({ query }) => query);
+  }
+}
+
+/** Asks the state machine as it is. */
+export function answer(machine: StateMachine, { client, id, query }: Query): Answer {
+  let applied: Applied;
+  try {
+    applied = answerQuery(machine, decode(query));
+  } catch (error) {
+    const refusal = errorData(error, "ERR_INVALID_COMMAND");
+    return { client, reply: { kind: "refused", firstId: id, count: 1, error: refusal } };
+  }
+  return { client, reply: { kind: "answer", id, answer: encodeResults([applied]) } };
+}

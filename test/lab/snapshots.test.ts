@@ -1,0 +1,3 @@
+import { declarePart } from "./run-part.ts";
+
+declarePart("3D");

@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { spawnCluster } from "../../src/testing/cluster.ts";
+import { timeline } from "../../src/testing/timeline.ts";
+
+test("A timeline has a column a peer, and in it what became of the peer", { timeout: 120_000 }, async () => {
+  const lines: string[] = [];
+  const cluster = await spawnCluster({ snapshotEvery: 0 });
+  const written = timeline(cluster, (line) => lines.push(line));
+  const leader = await cluster.checkOneLeader();
+  const follower = cluster.peers.find(({ id }) => id !== leader.id);
+  if (follower === undefined) throw new Error("a cluster of one");
+  await cluster.one({ op: "put", key: "x", value: 1 }, 3, { retry: true });
+  await follower.snapshot();
+  await cluster.crash(follower.id);
+  await cluster.restart(follower.id);
+  await cluster.connect(follower.id);
+  const last = await cluster.one({ op: "put", key: "x", value: 2 }, 3, { retry: true });
+  await cluster.stop();
+  await written;
+
+  const [heading = "", ...rest] = lines;
+  expect(heading.trim().split(/ +/)).toEqual(["seconds", "p1", "p2", "p3"]);
+  const column = (id: string) => {
+    const at = heading.indexOf(id);
+    return rest
+      .filter((line) => /^[\d.]+ +$/.test(line.slice(0, at)) && line[at] !== " ")
+      .map((line) => line.slice(at));
+  };
+  expect(cluster.peers.flatMap(({ id }) => column(id)).length).toBe(rest.length);
+  expect(column(leader.id)).toEqual(
+    expect.arrayContaining([expect.stringMatching(/^commits to /), expect.stringMatching(/^appends /), "** down"]),
+  );
+  const happened = column(follower.id);
+  expect(happened.filter((text) => /^(\*\* (crash|up)|snapshot|-- )/.test(text))).toEqual([
+    ...happened.filter((text) => text === "** up, life 1"),
+    expect.stringMatching(/^snapshot \d+, \d+ B$/),
+    "-- cut off",
+    "** crash",
+    "** up, life 2",
+    "-- connected",
+  ]);
+  expect(happened.some((text) => text.startsWith("applies") && text.endsWith(String(last)))).toBe(true);
+});
