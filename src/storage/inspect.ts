@@ -129,6 +129,7 @@ class Inspection {
   *#walkLog(pointer: LogPointer): Generator<number, void> {
     const { firstIndex, shift, position, time } = pointer;
     const { log } = this.#report;
+    const bounds = log === undefined ? undefined : { ...log, firstPosition: 0, endPosition: 0, shift };
     let next = { index: firstIndex, position, term: 0, time };
     let isFirst = true;
     let [batches, bytes] = [0, 0];
@@ -139,10 +140,7 @@ class Inspection {
         // Of a log that begins with its first entry nobody says where it begins.
         if (isFirst && firstIndex === 1) next = { ...next, position: batchPosition(batch) };
         this.#fits(batch, next);
-        if (
-          log !== undefined &&
-          termAt({ ...log, firstPosition: 0, endPosition: 0, shift }, batch.firstIndex) !== batch.term
-        ) {
+        if (bounds !== undefined && termAt(bounds, batch.firstIndex) !== batch.term) {
           this.#problem(`the entries ${batch.firstIndex}..${batch.lastIndex} are of another term than the store says`);
         }
         next = {

@@ -29,10 +29,11 @@ export async function openForReading(path: string): Promise<RecordReader> {
   try {
     const tables = Object.fromEntries(TABLES.map((name) => [name, openTable(name)])) as Tables;
     const transaction = root.useReadTransaction();
+    const inTransaction = { transaction };
     const keys = (table: NumberedTable, range: { start: number; reverse?: boolean; limit?: number }) =>
       [...(tables[table]?.getKeys({ ...range, transaction }) ?? [])].map(Number);
     return {
-      get: (table, key) => tables[table]?.get(key, { transaction }),
+      get: (table, key) => tables[table]?.get(key, inTransaction),
       floor: (table, key) => keys(table, { start: key, reverse: true, limit: 1 })[0],
       keysFrom: (table, key, limit) => keys(table, { start: key, ...(limit === undefined ? {} : { limit }) }),
       count: (table) => (tables[table]?.getStats() as { entryCount?: number } | undefined)?.entryCount ?? 0,

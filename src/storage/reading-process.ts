@@ -51,10 +51,20 @@ class Reading {
 
   async #hasFile(): Promise<boolean> {
     const { path, write } = this.#task;
-    if (!hasDataFile(path)) this.#problem("there is no data file");
-    else if (statSync(dataFile(path)).size === 0) this.#problem("the data file is empty");
-    else if (write !== undefined) prepareFolder(path);
-    return this.report.problems.length === 0;
+    const isEmpty = hasDataFile(path) && statSync(dataFile(path)).size === 0;
+    if (hasDataFile(path) && !isEmpty) {
+      if (write !== undefined) prepareFolder(path);
+      return true;
+    }
+    const why = isEmpty ? "the data file is empty" : "there is no data file";
+    // A store that is lost is not broken; whoever opens it says so.
+    if (write === undefined) this.#problem(why);
+    else this.#remark(why);
+    return false;
+  }
+
+  #remark(remark: string): void {
+    this.report = { ...this.report, remarks: [...this.report.remarks, remark] };
   }
 
   #problem(...problems: readonly string[]): void {
@@ -71,8 +81,7 @@ class Reading {
       const isStill = write !== undefined || transactionOf(path) === transaction;
       if (isStill || problems.length === 0) return this.#problem(...problems);
       if (attempt < ATTEMPTS) continue;
-      const remark = "its pages were not checked, since it was written to all the time; its records were";
-      this.report = { ...this.report, remarks: [...this.report.remarks, remark] };
+      this.#remark("its pages were not checked, since it was written to all the time; its records were");
       return;
     }
   }
@@ -104,8 +113,7 @@ class Reading {
     } catch (error) {
       if (isCorrupt(error)) throw error;
       // A full disk, most likely. The store is sound, and whoever opens it will see for himself.
-      const remark = `it could not be written to: ${error instanceof Error ? error.message : String(error)}`;
-      this.report = { ...this.report, remarks: [...this.report.remarks, remark] };
+      this.#remark(`it could not be written to: ${error instanceof Error ? error.message : String(error)}`);
     } finally {
       await records.close().catch(() => {});
     }

@@ -42,6 +42,8 @@ export class AppliedLog {
   readonly #entries = new Map<number, Known>();
   readonly #reached = new Map<PeerId, Reached>();
   #gaps: Gap[] = [];
+  /** The lowest index known; who watches may have missed what was applied before. */
+  #begin = Number.POSITIVE_INFINITY;
   #commands = 0;
 
   /** How many commands have been applied, each counted once. */
@@ -59,6 +61,7 @@ export class AppliedLog {
       const known = this.#entries.get(entry.index);
       if (known === undefined) {
         this.#entries.set(entry.index, { ...entry, peer });
+        this.#begin = Math.min(this.#begin, entry.index);
         if (entry.kind === "command") this.#commands++;
       } else if (!isSameEntry(known, entry)) {
         throw new LabError(
@@ -127,7 +130,8 @@ export class AppliedLog {
    * thread may be killed after it has saved one and before it says so.
    */
   #explains({ peer, index, isRestart }: Gap): boolean {
-    return isRestart ? this.#entries.has(index - 1) : this.#peer(peer).installed.has(index - 1);
+    if (!isRestart) return this.#peer(peer).installed.has(index - 1);
+    return this.#entries.has(index - 1) || index <= this.#begin;
   }
 
   #peer(peer: PeerId): Reached {

@@ -64,7 +64,8 @@ function changes(before: PeerStatus | undefined, now: PeerStatus): string[] {
   if (now.state !== "up" && now.state !== "paused") return [];
   const texts: string[] = [];
   const isInNewTerm = now.currentTerm !== before?.currentTerm;
-  // Who leads is an event.
+  // Who becomes a leader is an event, but may have been one before.
+  if (before === undefined && now.role === "leader") texts.push(`leader, term ${now.currentTerm}`);
   if (now.role !== "leader" && (isInNewTerm || now.role !== before?.role)) {
     texts.push(`${now.role}, term ${now.currentTerm}`);
   }

@@ -175,8 +175,6 @@ describe("an inspection", () => {
 
 describe("what is wrong with a file", () => {
   it.each<[string, (path: string) => void, RegExp]>([
-    ["it is not there", (path) => rmSync(join(path, "data.mdb")), /no data file/],
-    ["it is empty", (path) => truncateSync(join(path, "data.mdb")), /empty/],
     [
       "it is something else",
       (path) => writeFileSync(join(path, "data.mdb"), "x".repeat(10_000)),
@@ -189,6 +187,15 @@ describe("what is wrong with a file", () => {
       const { problems } = await readStore({ path: copied(change), depth: "all", write });
       expect(problems[0]).toMatch(problem);
     }
+  });
+
+  it.each<[string, (path: string) => void, string]>([
+    ["it is not there", (path) => rmSync(join(path, "data.mdb")), "there is no data file"],
+    ["it is empty", (path) => truncateSync(join(path, "data.mdb")), "the data file is empty"],
+  ])("is no damage for who would use it, to whom it is lost: %s", async (_what, change, why) => {
+    expect((await inspectStore(copied(change))).problems).toEqual([why]);
+    const report = await readStore({ path: copied(change), depth: "all", write: "disk" });
+    expect(report).toMatchObject({ problems: [], remarks: [why] });
   });
 
   const bytesAt = (at: number, change: (bytes: Buffer) => void) => (path: string) => {

@@ -120,6 +120,14 @@ describe("A log put together from what peers apply", () => {
     expect(log.unexplained()).toBe(undefined);
   });
 
+  test("lets an incarnation begin behind what was applied before anybody watched", () => {
+    const log = new AppliedLog();
+    log.take("a", 1, [command(4, 1, "x")]);
+    log.take("a", 2, [command(4, 1, "x")]);
+    log.take("a", 3, [command(3, 1, "w"), command(4, 1, "x")]);
+    expect(log.unexplained()).toBe(undefined);
+  });
+
   test("compares what is applied behind a snapshot with what others have applied there", () => {
     const log = new AppliedLog();
     log.take("a", 1, [configuration, noop(2, 1), command(3, 1, "x"), command(4, 1, "y")]);

@@ -172,10 +172,12 @@ async function expectSameState(lab: Lab): Promise<void> {
   lab.step("compare the states of all peers with the log");
   for (const peer of lab.cluster.peers) {
     const state = await peer.query<readonly Applied[]>(undefined, { consistency: "local" });
+    // What was applied is heard of a moment later than the state can be seen.
+    for (const [index] of state) await lab.cluster.wait(index, 1);
     const log: Applied[] = [];
     for (let index = 1; index <= (state.at(-1)?.[0] ?? 0); index++) {
-      const entry = await lab.cluster.wait(index, 1);
-      if (entry?.command !== undefined) log.push([index, entry.command]);
+      const { command } = await lab.cluster.committed(index);
+      if (command !== undefined) log.push([index, command]);
     }
     const differing = log.findIndex((one, at) => !isDeepStrictEqual(one, state[at]));
     expect(
