@@ -94,7 +94,7 @@ export interface SupervisorOptions {
   /**
    * How much of a store that was used before is read before its peer's first start, in a process of its own: a file
    * that has gone bad can end the process that follows it, and must not end the app. "full": all pages and records, and
-   * one write; it takes about a second for some hundred MB, and `verify` events tell how far it is. "ends": what a peer
+   * one write; it takes some seconds for a million entries, and `verify` events tell how far it is. "ends": what a peer
    * needs to start, and one write, whatever the size; what is broken elsewhere is met later, and then may end the app.
    * false: nothing. A peer whose store is broken is given up with `ERR_STORAGE_CORRUPT`, and the others start.
    * Default "full".
