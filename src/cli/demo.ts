@@ -6,6 +6,7 @@ import { report } from "./demo/report.ts";
 import { type Run, run } from "./demo/run.ts";
 import { judge } from "./demo/verdict.ts";
 import { lineView, liveView, type View } from "./demo/view.ts";
+import { listenForInterrupt } from "./interrupt.ts";
 import { parseInteger, parseNumber, parseOptions } from "./usage.ts";
 
 const HELP = `flotilla demo: five durable peers under load and faults, and a check of all they promised
@@ -19,9 +20,6 @@ Options:
 
 Exit codes: 0 every promise was kept, 1 one was not, 130 it was interrupted.
 `;
-
-/** What ends the demo early, and the exit code that goes with it. */
-const INTERRUPTS = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** The subcommand `demo`. @returns the exit code. @throws UsageError */
 export async function demo(args: string[]): Promise<number> {
@@ -40,18 +38,7 @@ export async function demo(args: string[]): Promise<number> {
   const clients = parseInteger("clients", options.clients, 1, 1_000);
   const seed = parseInteger("seed", options.seed, 0, 2 ** 32 - 1);
 
-  const interrupt = new AbortController();
-  let exitCode = 1;
-  const stops = Object.entries(INTERRUPTS).map(([signal, code]) => {
-    const stop = () => {
-      exitCode = code;
-      interrupt.abort();
-    };
-    process.once(signal, stop);
-    return () => process.off(signal, stop);
-  });
-  // Whoever read the lines has gone. The listener stays: what is written on the way out fails too.
-  process.stdout.on("error", () => interrupt.abort());
+  const interrupt = listenForInterrupt();
 
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "flotilla-demo-")));
   try {
@@ -61,9 +48,9 @@ export async function demo(args: string[]): Promise<number> {
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
     process.stderr.write("flotilla demo: ended early, nothing was checked\n");
-    return exitCode;
+    return interrupt.exitCode;
   } finally {
-    for (const stop of stops) stop();
+    interrupt.release();
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
   }
 }

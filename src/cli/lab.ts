@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import type { Supervisor } from "../actors/supervisor.ts";
 import { runScenario, type Scenario, scenarios } from "../testing/lab/index.ts";
 import { timeline } from "../testing/timeline.ts";
+import { listenForInterrupt } from "./interrupt.ts";
 import { HEADING, type LabRun, row } from "./lab/table.ts";
 import { parseInteger, parseWithArguments, UsageError } from "./usage.ts";
 
@@ -21,9 +22,6 @@ ${scenarios.map(({ name, title }) => `  ${name.padEnd(27)} ${title}`).join("\n")
 
 Exit codes: 0 all passed, 1 one did not, 130 it was interrupted.
 `;
-
-/** What ends the tests early, and the exit code that goes with it. */
-const INTERRUPTS = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** What happened to a test. */
 interface Tested {
@@ -57,18 +55,7 @@ export async function lab(args: string[]): Promise<number> {
   const seed = values.seed === undefined ? undefined : parseInteger("seed", values.seed, 0, 2 ** 32 - 1);
   const selected = select(positionals);
 
-  const interrupt = new AbortController();
-  let exitCode = 1;
-  const stops = Object.entries(INTERRUPTS).map(([signal, code]) => {
-    const stop = () => {
-      exitCode = code;
-      interrupt.abort();
-    };
-    process.once(signal, stop);
-    return () => process.off(signal, stop);
-  });
-  // Whoever read the lines has gone. The listener stays: what is written on the way out fails too.
-  process.stdout.on("error", () => interrupt.abort());
+  const interrupt = listenForInterrupt();
 
   const traced = values.json ? process.stderr : process.stdout;
   const trace = values.trace ? (line: string) => void traced.write(`${line.trimEnd()}\n`) : undefined;
@@ -80,9 +67,9 @@ export async function lab(args: string[]): Promise<number> {
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
     process.stderr.write("flotilla lab: ended early\n");
-    return exitCode;
+    return interrupt.exitCode;
   } finally {
-    for (const stop of stops) stop();
+    interrupt.release();
   }
 }
 
