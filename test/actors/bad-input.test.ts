@@ -4,7 +4,15 @@ import type { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { SupervisorOptions } from "../../src/actors/options.ts";
 import { Supervisor } from "../../src/actors/supervisor.ts";
-import { allFollow, allUp, raftError, startCluster, startPatient, temporaryFolder } from "./fixtures/cluster.ts";
+import {
+  allFollow,
+  allUp,
+  raftError,
+  startCluster,
+  startPatient,
+  strand,
+  temporaryFolder,
+} from "./fixtures/cluster.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -149,11 +157,9 @@ describe("a running cluster", () => {
   it("leaves the outcome of a command unknown that is aborted after it was handed over", async () => {
     const controller = new AbortController();
     const reason = new Error("enough");
-    const { signal } = controller;
-    const leader = await supervisor.leader();
-    await supervisor.faults.isolate(leader.id);
-    const onAppended = () => controller.abort(reason);
-    const error = await raftError(leader.propose(PUT, { signal, onAppended }));
+    const { promise } = await strand(supervisor, PUT, { signal: controller.signal });
+    controller.abort(reason);
+    const error = await promise;
     expect(error).toMatchObject({ code: "ERR_UNKNOWN_OUTCOME", outcome: "unknown" });
     expect(error.cause).toMatchObject({ code: "ERR_ABORTED", cause: reason });
     await supervisor.faults.heal();

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { allUp, applied, handOver, othersOf, PATIENT, Recorder, raftError, startCluster } from "./fixtures/cluster.ts";
+import { allUp, applied, othersOf, PATIENT, Recorder, raftError, startCluster, strand } from "./fixtures/cluster.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -40,15 +40,13 @@ describe("a crashed peer", () => {
 
   it("leaves commands that it was handed with an unknown outcome, at once, and says why", async () => {
     const supervisor = await startCluster({ restart: false });
-    const leader = await supervisor.leader();
-    // Cut off, so that nothing it is handed can be committed.
-    await supervisor.faults.isolate(leader.id);
-    const { promise } = await handOver(leader, { op: "put", key: "k", value: 1 });
+    const { leader, promise } = await strand(supervisor, { op: "put", key: "k", value: 1 });
     await leader.crash();
     const error = await promise;
     expect(error).toMatchObject({ code: "ERR_UNKNOWN_OUTCOME", outcome: "unknown", cause: { code: "ERR_PEER_DOWN" } });
     expect(error.message).toContain(leader.id);
   });
+
   it("stays down without a restart policy until it is started", async () => {
     const supervisor = await startCluster({ restart: false });
     await allUp(supervisor);

@@ -5,12 +5,12 @@ import { until } from "../soak/load.ts";
 import {
   allUp,
   applied,
-  handOver,
   othersOf,
   Recorder,
   raftError,
   startCluster,
   startPatient,
+  strand,
 } from "./fixtures/cluster.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -21,14 +21,13 @@ describe("stop()", () => {
   it("settles all that waits: commands, queries, the leader, events, and calls of the control plane", async () => {
     const supervisor = await startCluster({ restart: false });
     const recorder = new Recorder(supervisor);
-    const leader = await supervisor.leader();
-    const followers = othersOf(supervisor, leader);
-    await Promise.all(followers.map((peer) => peer.stop()));
-    const { promise: proposal } = await handOver(leader, PUT);
-    const query = raftError(leader.query({ op: "get", key: "k" }, { timeoutMs: 60_000 }));
+    const { leader, promise: proposal } = await strand(supervisor, PUT);
     await leader.pause();
+    const query = raftError(leader.query({ op: "get", key: "k" }));
+    const [follower] = othersOf(supervisor, leader);
+    await follower?.crash();
     const next = supervisor.events().next();
-    const start = Promise.allSettled([followers[0]?.start()]);
+    const start = Promise.allSettled([follower?.start()]);
 
     await supervisor.stop();
     expect(await proposal).toMatchObject({
