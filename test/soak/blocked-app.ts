@@ -3,10 +3,13 @@ import { loadFlotilla, runAsScript, type SoakOptions } from "./script.ts";
 
 const BLOCKED_MS = 3_000;
 
-/** Blocks the app's thread for seconds under load: nobody is elected meanwhile, and no command fails for it. */
-export async function blockedApp({ times, seed, dist }: SoakOptions) {
+/**
+ * Blocks the app's thread for seconds under load: nobody is elected meanwhile, and no command fails for it.
+ * @param electionMs longer ones tell apart a busy machine from a cluster that hangs on the app.
+ */
+export async function blockedApp({ times, seed, dist }: SoakOptions, electionMs?: readonly [number, number]) {
   const { Supervisor } = await loadFlotilla(dist);
-  const supervisor = await Supervisor.start({ seed });
+  const supervisor = await Supervisor.start({ seed, electionMs });
   const load = new Load(supervisor, { name: "blocked", clients: 64 });
   try {
     await until("the load has begun", () => load.acknowledged > 1_000);
@@ -32,4 +35,4 @@ export async function blockedApp({ times, seed, dist }: SoakOptions) {
   }
 }
 
-await runAsScript(import.meta, 3, blockedApp);
+await runAsScript(import.meta, 3, (options) => blockedApp(options));

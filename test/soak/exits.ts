@@ -20,9 +20,9 @@ export async function exits({ times, seed, dist }: SoakOptions) {
       const exit =
         time % 5 === 0
           ? ({ from: "start", afterMs: random() * 400 } as const)
-          : ({ from: "up", afterMs: 100 + random() * 300 } as const);
+          : ({ from: "load", afterMs: random() * 300 } as const);
       const app = startApp({ directory, name: `exit${time}`, clients: CLIENTS, dist, exit });
-      app.up.catch(() => {});
+      app.busy.catch(() => {});
       const { code, signal, tookMs, stderr } = await app.exited;
       if (code !== 7) throw new Error(`app ${time} of ${times} ended with ${code ?? signal}: ${stderr}`);
       if (!(tookMs < LIMIT_MS)) throw new Error(`app ${time} of ${times} took ${tookMs} ms`);

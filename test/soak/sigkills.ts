@@ -21,8 +21,8 @@ export async function sigkills({ times, seed, dist }: SoakOptions) {
     try {
       for (let time = done + 1; time <= Math.min(times, done + KILLS_PER_DIRECTORY); time++) {
         const app = startApp({ directory, name: `kill${time}`, clients: CLIENTS, dist });
-        await app.up;
-        await sleep(100 + random() * 300);
+        await app.busy;
+        await sleep(random() * 300);
         app.process.kill("SIGKILL");
         const { signal, stderr } = await app.exited;
         if (signal !== "SIGKILL") throw new Error(`app ${time} of ${times} ended before it was killed: ${stderr}`);

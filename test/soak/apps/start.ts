@@ -16,8 +16,8 @@ export interface Exit {
 /** A process of its own that runs `under-load.ts`. */
 export interface App {
   readonly process: ChildProcess;
-  /** Resolves when its cluster is up. */
-  readonly up: Promise<void>;
+  /** Resolves when its first command is acknowledged. */
+  readonly busy: Promise<void>;
   readonly exited: Promise<Exit>;
   /** What it has said of its commands. One that was under way when it died may be applied too. */
   histories(): History[];
@@ -40,9 +40,9 @@ export function startApp(options: AppOptions): App {
   };
   let exitingAt = Number.NaN;
   let stderr = "";
-  let isUp = () => {};
-  const up = new Promise<void>((resolve) => {
-    isUp = resolve;
+  let isBusy = () => {};
+  const busy = new Promise<void>((resolve) => {
+    isBusy = resolve;
   });
   let rest = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -50,10 +50,11 @@ export function startApp(options: AppOptions): App {
     rest = lines.pop() ?? "";
     for (const line of lines) {
       const [what, key = "", number] = line.split(" ");
-      if (what === "up") isUp();
-      else if (what === "exiting") exitingAt = performance.now();
-      else if (what === "a") historyOf(key).acknowledged.push(Number(number));
-      else if (what === "u") historyOf(key).unknown.push(Number(number));
+      if (what === "exiting") exitingAt = performance.now();
+      else if (what === "a") {
+        historyOf(key).acknowledged.push(Number(number));
+        isBusy();
+      } else if (what === "u") historyOf(key).unknown.push(Number(number));
     }
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -72,7 +73,10 @@ export function startApp(options: AppOptions): App {
   });
   return {
     process: child,
-    up: Promise.race([up, exited.then(({ stderr }) => Promise.reject(new Error(`the app ended early: ${stderr}`)))]),
+    busy: Promise.race([
+      busy,
+      exited.then(({ stderr }) => Promise.reject(new Error(`the app ended early: ${stderr}`))),
+    ]),
     exited,
     histories: () =>
       [...histories.values()].map((history) => {
