@@ -3,6 +3,7 @@ import { MessageChannel, type MessagePort, type Worker } from "node:worker_threa
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { takeGate } from "../storage/gate.ts";
+import { ring } from "./bell.ts";
 import type { Board } from "./board.ts";
 import { nextGate, retireGate } from "./gates.ts";
 import type { Network } from "./network.ts";
@@ -49,6 +50,7 @@ export interface PeerHostOptions {
   readonly data: () => Omit<PeerData, "gate" | "rpc" | "lane">;
   readonly gates: Int32Array;
   readonly pauses: Int32Array;
+  readonly bells: Int32Array;
   readonly board: Board;
   readonly network: Network;
   /** The store was opened; before the peer speaks, it is written down that it is there. */
@@ -98,7 +100,9 @@ export class PeerHost {
 
   /** Brings mail from the network; lost when no thread is there. */
   deliver(delivery: unknown, transfer: readonly ArrayBuffer[]): void {
-    this.#process?.rpc.postMessage(delivery, transfer);
+    if (this.#process === undefined) return;
+    this.#process.rpc.postMessage(delivery, transfer);
+    this.#ring();
   }
 
   /** Resolves when the peer takes part; at once if it does. @throws RaftError when its thread ends before that. */
@@ -143,7 +147,7 @@ export class PeerHost {
       const stopped = new Promise<void>((resolve) => {
         process.onStopped = resolve;
       });
-      order(process, { kind: "stop" });
+      this.#order(process, { kind: "stop" });
       await withTimeout(Promise.race([stopped, process.exited]), STOP_TIMEOUT_MS);
     }
     await this.#kill(process);
@@ -154,7 +158,7 @@ export class PeerHost {
     const { id, pauses, position } = this.#options;
     const process = this.#expectUp();
     askToFreeze(pauses, position);
-    order(process, { kind: "wake" });
+    this.#ring();
     const deadline = performance.now() + FREEZE_TIMEOUT_MS;
     while (!isFrozen(pauses, position)) {
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -177,7 +181,7 @@ export class PeerHost {
     const outcome = new Promise<{ readonly index: number } | { readonly error: RaftError }>((resolve) => {
       process.onSnapshot.push(resolve);
     });
-    order(process, { kind: "snapshot" });
+    this.#order(process, { kind: "snapshot" });
     const gone = process.exited.then(() => ({
       error: new RaftError("ERR_PEER_DOWN", `${this.#options.id} ended before its snapshot was complete`),
     }));
@@ -285,7 +289,7 @@ export class PeerHost {
           break;
         }
         network.up(id, notice.incarnation);
-        order(process, { kind: "speak" });
+        this.#order(process, { kind: "speak" });
         break;
       case "up":
         process.isUp = true;
@@ -384,6 +388,16 @@ export class PeerHost {
     this.#options.tell({ type: "given-up", peer: this.#options.id, error: errorData(error, "ERR_GIVEN_UP") });
   }
 
+  #order(process: Process, order: PeerOrder): void {
+    process.worker.postMessage(order);
+    this.#ring();
+  }
+
+  #ring(): void {
+    const { bells, position } = this.#options;
+    ring(bells, position);
+  }
+
   #newPolicy(): RestartPolicy | undefined {
     const { id, restart } = this.#options;
     return restart === false ? undefined : new RestartPolicy(id, restart);
@@ -415,10 +429,6 @@ function wedged(id: PeerId): RaftError {
 
 function asRaftError(error: unknown): RaftError {
   return error instanceof RaftError ? error : new RaftError("ERR_STOPPED", String(error), { cause: error });
-}
-
-function order(process: Process, message: PeerOrder): void {
-  process.worker.postMessage(message);
 }
 
 function deferred<Value>() {

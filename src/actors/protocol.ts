@@ -122,6 +122,8 @@ export interface SharedWords {
   readonly board: SharedArrayBuffer;
   /** One Int32 a peer, see pause.ts. */
   readonly pauses: SharedArrayBuffer;
+  /** One Int32 a peer, see bell.ts. */
+  readonly bells: SharedArrayBuffer;
 }
 
 /** What a peer's thread tells the supervisor's. */
@@ -140,8 +142,6 @@ export type PeerNotice =
 /** What the supervisor's thread tells a peer's. */
 export type PeerOrder =
   | { readonly kind: "speak" }
-  /** Makes the loop turn, so that it sees a pause. */
-  | { readonly kind: "wake" }
   /** Answered by `snapshot`, `snapshot-kept` or `snapshot-failed`. */
   | { readonly kind: "snapshot" }
   | { readonly kind: "stop" };

@@ -49,6 +49,7 @@ class Ward {
     const gates = new Int32Array(shared.gates);
     this.#gates = gates;
     const pauses = new Int32Array(shared.pauses);
+    const bells = new Int32Array(shared.bells);
     guardExit(gates);
     const { verify, durability } = data;
     const verification =
@@ -74,6 +75,7 @@ class Ward {
         }),
         gates,
         pauses,
+        bells,
         board,
         network: this.#network,
         born: () => {

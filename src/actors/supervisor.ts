@@ -5,6 +5,7 @@ import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { hashSeed, seededRandom } from "../raft/random.ts";
 import { AsyncQueue } from "./async-queue.ts";
+import { ring } from "./bell.ts";
 import { Board, createBoard } from "./board.ts";
 import { ClientNetwork } from "./client-network.ts";
 import { Control } from "./control.ts";
@@ -70,6 +71,7 @@ export class Supervisor {
   readonly #control: Control<SupervisorApi>;
   readonly #news: MessagePort;
   readonly #board: Board;
+  readonly #bells: Int32Array;
   readonly #proposer: Proposer;
   readonly #listeners = new Set<AsyncQueue<ClusterEvent>>();
   readonly #events: EventMeter;
@@ -103,8 +105,10 @@ export class Supervisor {
       gates: createGates(),
       board: createBoard(ids),
       pauses: new SharedArrayBuffer(ids.length * Int32Array.BYTES_PER_ELEMENT),
+      bells: new SharedArrayBuffer(ids.length * Int32Array.BYTES_PER_ELEMENT),
     };
     this.#board = new Board(shared.board, ids);
+    this.#bells = new Int32Array(shared.bells);
     this.#events = new EventMeter(ids);
     this.#unguard = guardExit(new Int32Array(shared.gates));
     const clientFaults = new FaultTable(ids);
@@ -297,9 +301,11 @@ export class Supervisor {
 
   #onNews(news: News): void {
     switch (news.kind) {
-      case "lane":
-        this.#proposer.addLane(news.peer, news.port);
+      case "lane": {
+        const position = this.#directory.peers.findIndex(({ id }) => id === news.peer);
+        this.#proposer.addLane(news.peer, news.port, () => ring(this.#bells, position));
         break;
+      }
       case "event":
         this.#tell(eventOf(news.event));
         break;
