@@ -6,6 +6,7 @@ import { takeGate } from "../storage/gate.ts";
 import { ring } from "./bell.ts";
 import type { Board } from "./board.ts";
 import { nextGate, retireGate } from "./gates.ts";
+import { monotonicNow } from "./monotonic.ts";
 import type { Network } from "./network.ts";
 import { askToFreeze, isFrozen, thaw } from "./pause.ts";
 import {
@@ -18,7 +19,7 @@ import {
 } from "./protocol.ts";
 import { type RestartOptions, RestartPolicy } from "./restart.ts";
 import { spawnThread } from "./thread.ts";
-import type { Packet } from "./wire.ts";
+import type { Delivery, Packet } from "./wire.ts";
 
 /** How long a thread may stay in native code before it is called wedged; a write to a busy disk takes its time. */
 const GATE_TIMEOUT_MS = 10_000;
@@ -99,10 +100,11 @@ export class PeerHost {
   }
 
   /** Brings mail from the network; lost when no thread is there. */
-  deliver(delivery: unknown, transfer: readonly ArrayBuffer[]): void {
+  deliver(delivery: Delivery, transfer: readonly ArrayBuffer[]): void {
     if (this.#process === undefined) return;
-    this.#process.rpc.postMessage(delivery, transfer);
-    this.#ring();
+    const isQuiet = delivery.kind === "packet" && delivery.isQuiet;
+    this.#process.rpc.postMessage(isQuiet ? { ...delivery, arrivedAt: monotonicNow() } : delivery, transfer);
+    if (!isQuiet) this.#ring();
   }
 
   /** Resolves when the peer takes part; at once if it does. @throws RaftError when its thread ends before that. */

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { loadMachine } from "../machine/load.ts";
 import { DEFAULT_LIMITS } from "../raft/options.ts";
@@ -8,6 +7,7 @@ import { LmdbStore } from "../storage/lmdb.ts";
 import { rings, sleep } from "./bell.ts";
 import { Board } from "./board.ts";
 import { Mailbox } from "./mailbox.ts";
+import { monotonicNow } from "./monotonic.ts";
 import { freezeIfAsked } from "./pause.ts";
 import { errorData, type LaneRequest, type PeerData, type PeerNotice, type PeerOrder } from "./protocol.ts";
 import { Shell } from "./shell.ts";
@@ -63,7 +63,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     },
     store,
     machine,
-    clock: { now: () => performance.now(), wall: () => Date.now() },
+    clock: { now: monotonicNow, wall: () => Date.now() },
     send: (packets) => data.rpc.postMessage(packets),
     reply: (_client, replies) => data.lane.postMessage(replies),
     applying: (index) => board.setApplying(id, index),
@@ -83,15 +83,15 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
 
   /** The peer's life. It ends with a stop, or with the thread. */
   function live(): void {
-    const until = performance.now() + EVENT_LOOP_EVERY_MS;
-    while (performance.now() < until) {
+    const until = monotonicNow() + EVENT_LOOP_EVERY_MS;
+    while (monotonicNow() < until) {
       freezeIfAsked(pauses, position);
       const heard = rings(bells, position);
       // The inbox goes before the timers: mail that waited while this thread stood still may show that nothing is overdue.
       const isEmpty = mailbox.drain();
       if (isStopped) return;
       turn();
-      if (isEmpty && !shell.isBusy) sleep(bells, position, heard, shell.raft.wakeAt - performance.now());
+      if (isEmpty && !shell.isBusy) sleep(bells, position, heard, shell.raft.wakeAt - monotonicNow());
     }
     setImmediate(live);
   }

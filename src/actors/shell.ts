@@ -130,8 +130,10 @@ export class Shell {
     switch (delivery.kind) {
       case "packet": {
         this.#incarnations.set(delivery.from, delivery.fromIncarnation);
+        // The election timer runs from a heartbeat's arrival, not from when it was looked at (§5.2).
+        const at = delivery.arrivedAt ?? now;
         for (const message of decodeFrames(delivery.bytes)) {
-          this.#raft.step(delivery.from, delivery.fromIncarnation, message, now);
+          this.#raft.step(delivery.from, delivery.fromIncarnation, message, at);
         }
         break;
       }
@@ -363,6 +365,7 @@ export class Shell {
         to,
         fromIncarnation: store.state.incarnation,
         toIncarnation: this.#incarnations.get(to) ?? 0,
+        isQuiet: queue.every((message) => message.type === "AppendEntries" && message.isQuiet),
         bytes: encodeFrames(queue),
       });
     }

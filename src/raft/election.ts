@@ -12,9 +12,9 @@ import { currentTerm, isMajority, others, resetElectionTimer, type State, sendAf
  * after a restart: the peer may have stood by a leader and forgotten it.
  */
 function standsByLeader(state: State, now: number): boolean {
-  const [min] = state.options.electionMs;
+  const [min, max] = state.options.electionMs;
   if (now < state.noVoteBefore) return true;
-  if (state.role === "leader") return hasQuorumContact(state, now, min);
+  if (state.role === "leader") return hasQuorumContact(state, now, max);
   return state.leader !== undefined && now - state.lastLeaderContact < min;
 }
 
