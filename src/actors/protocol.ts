@@ -197,6 +197,11 @@ export type ClusterEvent =
       readonly requested: boolean;
       readonly error: RaftError | undefined;
     }
+  /**
+   * The disk of a peer has no room. It leads and acknowledges nothing until there is some: the restart policy tries to
+   * start it, quietly, and does not count that; `up` tells that it worked.
+   */
+  | { readonly type: "disk-full"; readonly peer: PeerId; readonly error: RaftError }
   /** The policy starts the peer again in `delayMs`. */
   | { readonly type: "restart"; readonly peer: PeerId; readonly delayMs: number }
   /** The peer is not started again: `start()` of the peer tries once more. */

@@ -43,7 +43,7 @@ export class RestartPolicy {
    *   any command, such as one that was asked for.
    */
   onExit(now: number, applyingIndex?: number): RestartDecision {
-    const { intensity, periodMs, backoffMs } = this.#options;
+    const { intensity, periodMs } = this.#options;
     this.#exits = [...this.#exits.filter((at) => now - at <= periodMs), now];
     if (this.#isPoisoned(applyingIndex)) {
       return this.#giveUp(
@@ -57,11 +57,21 @@ export class RestartPolicy {
           "What is in its store stays; start it by hand when the cause is gone.",
       );
     }
+    return { action: "restart", delayMs: this.delayMs(now) };
+  }
+
+  /**
+   * How long to wait before a restart, each time longer. By itself for an exit that is not the peer's fault, such as
+   * that of a full disk: no number of these is too many.
+   * @param now as for `onExit`.
+   */
+  delayMs(now: number): number {
+    const { periodMs, backoffMs } = this.#options;
     if (now - this.#startedAt >= periodMs) this.#streak = 0;
     const delayMs = Math.min(backoffMs[1], backoffMs[0] * 2 ** this.#streak);
     this.#streak++;
     this.#startedAt = now + delayMs;
-    return { action: "restart", delayMs };
+    return delayMs;
   }
 
   /** Counts deaths in a row at one index; an exit that says nothing about commands neither adds to the row nor ends it. */

@@ -131,7 +131,7 @@ class Ward {
     if (event.type === "up") {
       this.#up.add(event.peer);
       this.#failed.delete(event.peer);
-    } else if (event.type === "given-up") {
+    } else if (event.type === "given-up" || event.type === "disk-full") {
       this.#up.delete(event.peer);
       this.#failed.set(event.peer, event.error);
     } else if (event.type === "crash" || event.type === "down") {

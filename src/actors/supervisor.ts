@@ -347,6 +347,7 @@ function eventOf(event: EventData): ClusterEvent {
     case "crash":
       return { ...event, error: event.error === undefined ? undefined : fromErrorData(event.error) };
     case "given-up":
+    case "disk-full":
     case "snapshot-failed":
       return { ...event, error: fromErrorData(event.error) };
     default:

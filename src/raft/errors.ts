@@ -34,7 +34,9 @@ export type RaftErrorCode =
   | "ERR_STORAGE_CORRUPT"
   /** A store that was there is gone, or belongs to another peer or cluster. */
   | "ERR_STORAGE_LOST"
-  /** The disk refused: full, unwritable, failing. */
+  /** The disk has no room. A peer that met it waits until there is some, and comes back by itself. */
+  | "ERR_STORAGE_FULL"
+  /** The disk refused: unwritable, failing. */
   | "ERR_STORAGE_FAILED"
   /** Another supervisor has this directory open. */
   | "ERR_DIRECTORY_IN_USE";

@@ -2,6 +2,7 @@ import { crc32 } from "node:zlib";
 import { type Batch, parseBatch } from "../raft/entry.ts";
 import { InvariantError, type Outcome, RaftError } from "../raft/errors.ts";
 import type { Table } from "./records.ts";
+import { isFull } from "./room.ts";
 
 /*
  * Every record carries a CRC-32 in its first four bytes, little-endian: a batch in the header that it has anyway,
@@ -27,7 +28,8 @@ export function corrupt(message: string, cause?: unknown): RaftError {
 export function storageError(what: string, cause: unknown, outcome: Outcome = "not-applied"): unknown {
   if (cause instanceof RaftError || cause instanceof InvariantError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new RaftError("ERR_STORAGE_FAILED", `${what}: ${reason}`, { cause, outcome });
+  const code = isFull(cause) ? "ERR_STORAGE_FULL" : "ERR_STORAGE_FAILED";
+  return new RaftError(code, `${what}: ${reason}`, { cause, outcome });
 }
 
 /** Fills in a batch's checksum, in place, and returns its bytes: the record to be stored. */

@@ -63,6 +63,14 @@ describe("the backoff", () => {
   });
 });
 
+describe("an exit that is not the peer's fault", () => {
+  test("waits longer each time, and is never one too many", () => {
+    const policy = new RestartPolicy("p1", { ...OPTIONS, intensity: 0 });
+    expect([0, 100, 200, 300, 400, 500].map((now) => policy.delayMs(now))).toEqual([10, 20, 40, 80, 100, 100]);
+    expect(exit(policy, 600)).toMatchObject({ code: "ERR_GIVEN_UP" });
+  });
+});
+
 describe("a command that kills", () => {
   const patient = { ...OPTIONS, intensity: 100 };
 
