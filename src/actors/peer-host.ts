@@ -5,6 +5,7 @@ import type { PeerId } from "../raft/message.ts";
 import { takeGate } from "../storage/gate.ts";
 import type { Board } from "./board.ts";
 import { nextGate, retireGate } from "./gates.ts";
+import { type CurrentCall, describeCall, type MachineCalls } from "./machine-calls.ts";
 import type { Network } from "./network.ts";
 import { askToFreeze, isFrozen, thaw } from "./pause.ts";
 import {
@@ -18,6 +19,7 @@ import {
 import { type RestartOptions, RestartPolicy } from "./restart.ts";
 import { spawnThread } from "./thread.ts";
 import { VerifyOnce } from "./verify-once.ts";
+import { watchCalls } from "./watchdog.ts";
 import type { Packet } from "./wire.ts";
 
 /** How long a thread may stay in native code before it is called wedged; a write to a busy disk takes its time. */
@@ -51,6 +53,9 @@ export interface PeerHostOptions {
   readonly gates: Int32Array;
   readonly pauses: Int32Array;
   readonly board: Board;
+  readonly calls: MachineCalls;
+  /** See `SupervisorOptions.stuckMs`. */
+  readonly stuckMs: number;
   readonly network: Network;
   /** The store was opened; before the peer speaks, it is written down that it is there. */
   readonly born: () => void;
@@ -75,6 +80,7 @@ interface Process {
   ending: "crash" | "stop" | undefined;
   error: RaftError | undefined;
   onStopped: () => void;
+  readonly unwatch: () => void;
   /** Those who wait for the peer's next snapshot. */
   onSnapshot: ((outcome: { readonly index: number } | { readonly error: RaftError }) => void)[];
 }
@@ -223,7 +229,7 @@ export class PeerHost {
   }
 
   #spawn(): void {
-    const { id, gates, network, data, lane: announce, pauses, position } = this.#options;
+    const { id, gates, network, data, lane: announce, pauses, position, calls, stuckMs } = this.#options;
     const gate = nextGate(gates);
     if (gate === undefined) throw new RaftError("ERR_STOPPED", `${id} cannot be started: the supervisor is closing`);
     thaw(pauses, position);
@@ -251,6 +257,7 @@ export class PeerHost {
       ending: undefined,
       error: undefined,
       onStopped: () => {},
+      unwatch: watchCalls(calls, stuckMs, (call) => this.#onStuck(process, call)),
       onSnapshot: [],
     };
     this.#process = process;
@@ -327,15 +334,25 @@ export class PeerHost {
     }
   }
 
+  /** The state machine does not return: its thread is ended, which works as long as it is in no native code. */
+  #onStuck(process: Process, call: CurrentCall): void {
+    const { id, stuckMs } = this.#options;
+    const message = `${id} was ended: it was ${describeCall(call)}, and that took longer than ${stuckMs} ms`;
+    process.error ??= new RaftError("ERR_MACHINE_STUCK", message);
+    // A thread that cannot be ended is an event of its own.
+    this.#kill(process).catch(() => {});
+  }
+
   #onExit(process: Process, code: number): void {
-    const { id, gates, pauses, position, board, network, tell } = this.#options;
-    const applying = board.applying(id);
+    const { id, gates, pauses, position, calls, network, tell } = this.#options;
+    const call = calls.current;
+    calls.leave();
     this.#process = undefined;
+    process.unwatch();
     retireGate(gates, process.gate);
     thaw(pauses, position);
     process.rpc.close();
     network.down(id, process.incarnation);
-    board.setApplying(id, 0);
     this.#setState("down");
     const requested = process.ending === "crash";
     const error =
@@ -357,13 +374,13 @@ export class PeerHost {
       });
     }
     if (!process.isUp && error !== undefined && HOPELESS.has(error.code)) this.#giveUp(error);
-    else this.#recover(error, requested ? undefined : applying);
+    else this.#recover(error, requested ? undefined : call);
   }
 
   /** What follows from an exit, or from a start that failed. */
-  #recover(error: RaftError | undefined, applying: number | undefined): void {
+  #recover(error: RaftError | undefined, call: CurrentCall | undefined): void {
     if (error !== undefined && isFull(error)) this.#waitForRoom(error);
-    else this.#restartAsAllowed(applying);
+    else this.#restartAsAllowed(call);
   }
 
   /** A full disk is nobody's fault, and is not got over sooner by giving up. */
@@ -376,9 +393,9 @@ export class PeerHost {
     this.#restartIn(this.#policy.delayMs(performance.now()));
   }
 
-  #restartAsAllowed(applying: number | undefined): void {
+  #restartAsAllowed(call: CurrentCall | undefined): void {
     if (this.#policy === undefined) return;
-    const decision = this.#policy.onExit(performance.now(), applying);
+    const decision = this.#policy.onExit(performance.now(), call);
     if (decision.action === "give-up") {
       this.#giveUp(decision.error);
       return;

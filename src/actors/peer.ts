@@ -6,6 +6,7 @@ import { hashSeed, seededRandom } from "../raft/random.ts";
 import { heldGate } from "../storage/gate.ts";
 import { LmdbStore } from "../storage/lmdb.ts";
 import { Board } from "./board.ts";
+import { MachineCalls } from "./machine-calls.ts";
 import { Mailbox } from "./mailbox.ts";
 import { freezeIfAsked } from "./pause.ts";
 import { errorData, type LaneRequest, type PeerData, type PeerNotice, type PeerOrder } from "./protocol.ts";
@@ -30,16 +31,19 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   const gate = heldGate(new Int32Array(shared.gates), data.gate);
   const opening = LmdbStore.open({ path, identity, configuration, born, durability, gate });
   const store = await opening.finally(() => gate.release());
+  const position = peers.indexOf(id);
+  const calls = new MachineCalls(shared.calls, position);
+  calls.enter("load", 0);
   const machine = await loadMachine(data.machine).catch(async (error: unknown) => {
     await store.close();
     throw error;
   });
+  calls.leave();
   report({ kind: "opened", incarnation: store.state.incarnation });
   await orders.speak;
 
   const board = new Board(shared.board, peers);
   const pauses = new Int32Array(shared.pauses);
-  const position = peers.indexOf(id);
   const shell = new Shell({
     group: data.group,
     raft: {
@@ -58,7 +62,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     clock: { now: () => performance.now(), wall: () => Date.now() },
     send: (packets) => data.rpc.postMessage(packets),
     reply: (_client, replies) => data.lane.postMessage(replies),
-    applying: (index) => board.setApplying(id, index),
+    calls,
     snapshotEvery: data.snapshotEvery,
     onSnapshot: ({ index, bytes }, installed) => report({ kind: "snapshot", index, bytes, installed }),
     onSnapshotFailed: (error) => report({ kind: "snapshot-failed", error: errorData(error, "ERR_MACHINE_THREW") }),

@@ -120,6 +120,8 @@ export interface SharedWords {
   readonly gates: SharedArrayBuffer;
   /** See board.ts. */
   readonly board: SharedArrayBuffer;
+  /** See machine-calls.ts. */
+  readonly calls: SharedArrayBuffer;
   /** One Int32 a peer, see pause.ts. */
   readonly pauses: SharedArrayBuffer;
 }
@@ -169,6 +171,7 @@ export interface SupervisorData {
   readonly trace: boolean;
   readonly snapshotEvery: number;
   readonly verify: Verify;
+  readonly stuckMs: number;
   readonly shared: SharedWords;
   /** The cluster's folder. */
   readonly directory: string;

@@ -8,6 +8,7 @@ import { markBorn } from "./directory.ts";
 import { FaultTable, type LinkRule } from "./faults.ts";
 import { closeGates, guardExit } from "./gates.ts";
 import type { LabrpcProfile } from "./labrpc.ts";
+import { MachineCalls } from "./machine-calls.ts";
 import { type Counters, Network } from "./network.ts";
 import { PeerHost } from "./peer-host.ts";
 import { type ErrorData, type EventData, fromErrorData, type News, type SupervisorData } from "./protocol.ts";
@@ -75,6 +76,8 @@ class Ward {
         gates,
         pauses,
         board,
+        calls: new MachineCalls(shared.calls, position),
+        stuckMs: data.stuckMs,
         network: this.#network,
         born: () => {
           if (!isBorn) markBorn(data.directory, id);

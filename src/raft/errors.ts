@@ -10,6 +10,8 @@ export type RaftErrorCode =
   | "ERR_SUPERSEDED"
   /** `apply` or `query` of the state machine threw. For a command this is its result, the same on every peer. */
   | "ERR_MACHINE_THREW"
+  /** A call of the state machine did not return within `stuckMs`: the peer's thread was ended. */
+  | "ERR_MACHINE_STUCK"
   /** A query, or a command that was not handed over yet, was not answered in time. */
   | "ERR_TIMEOUT"
   /** The signal was aborted before the command was handed over. */
