@@ -103,7 +103,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
 
   /** Moves the timer only to an earlier time: heartbeats put the deadline off again and again, and each move costs. */
   function setTimer(): void {
-    const { wakeAt } = shell.raft;
+    const { wakeAt } = shell;
     if (wakeAt >= timerAt) return;
     clearTimeout(timer);
     timerAt = wakeAt;
@@ -112,7 +112,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
 
   function onTimer(): void {
     timerAt = Number.POSITIVE_INFINITY;
-    if (performance.now() < shell.raft.wakeAt) setTimer();
+    if (performance.now() < shell.wakeAt) setTimer();
     else wake();
   }
 

@@ -110,7 +110,12 @@ export class Shell {
 
   /** Whether there is work left without any further mail. */
   get isBusy(): boolean {
-    return this.#lastApplied < this.#raft.commitIndex || this.#snapshotter !== undefined || this.#mustSweep;
+    return this.#lastApplied < this.#raft.commitIndex || this.#mustSweep;
+  }
+
+  /** When `turn` is to be called even if no mail comes. */
+  get wakeAt(): number {
+    return Math.min(this.#raft.wakeAt, this.#snapshotter?.wakeAt ?? Number.POSITIVE_INFINITY);
   }
 
   /** Takes a snapshot soon, however few entries there are since the last one. @returns false when there are none. */
@@ -165,7 +170,8 @@ export class Shell {
   /** Does all that follows from the mail and from the time. What it throws is the end of this peer's process. */
   turn(): void {
     const { store, clock } = this.#options;
-    let now = clock.now();
+    const began = clock.now();
+    let now = began;
     this.#raft.advance(now);
     this.#announceLeader();
     this.#continueSnapshot();
@@ -195,6 +201,10 @@ export class Shell {
     this.#flush();
     // Every save removes a little of what is not needed any more; a turn without one has the time for it too.
     if (this.#mustSweep && !hasSaved) this.#mustSweep = store.sweep();
+    if (this.#snapshotter !== undefined) {
+      now = clock.now();
+      this.#snapshotter.rest(now, now - began);
+    }
   }
 
   #propose(client: number, { firstId, count, packed, tellAppended }: LaneRequest & { kind: "propose" }): void {

@@ -79,9 +79,13 @@ export function decodeRecord(table: Table, key: string | number, record: Uint8Ar
   return JSON.parse(new TextDecoder().decode(record.subarray(CHECKSUM_BYTES)));
 }
 
-/** A record of `snapshot`: a checksum, and then the chunk. */
-export function sealChunk(key: number, data: Uint8Array): Uint8Array {
-  const record = new Uint8Array(CHECKSUM_BYTES + data.byteLength);
+/**
+ * A record of `snapshot`: a checksum, and then the chunk.
+ * @param scratch what the record is made in, if it is large enough for it.
+ */
+export function sealChunk(key: number, data: Uint8Array, scratch: Uint8Array): Uint8Array {
+  const byteLength = CHECKSUM_BYTES + data.byteLength;
+  const record = byteLength <= scratch.byteLength ? scratch.subarray(0, byteLength) : new Uint8Array(byteLength);
   record.set(data, CHECKSUM_BYTES);
   view(record).setUint32(0, checksumOf("snapshot", key, record), true);
   return record;
