@@ -6,6 +6,7 @@ import { takeGate } from "../storage/gate.ts";
 import { ring } from "./bell.ts";
 import type { Board } from "./board.ts";
 import { nextGate, retireGate } from "./gates.ts";
+import { type CurrentCall, describeCall, type MachineCalls } from "./machine-calls.ts";
 import { monotonicNow } from "./monotonic.ts";
 import type { Network } from "./network.ts";
 import { askToFreeze, isFrozen, thaw } from "./pause.ts";
@@ -19,6 +20,8 @@ import {
 } from "./protocol.ts";
 import { type RestartOptions, RestartPolicy } from "./restart.ts";
 import { spawnThread } from "./thread.ts";
+import { VerifyOnce } from "./verify-once.ts";
+import { watchCalls } from "./watchdog.ts";
 import type { Delivery, Packet } from "./wire.ts";
 
 /** How long a thread may stay in native code before it is called wedged; a write to a busy disk takes its time. */
@@ -53,6 +56,9 @@ export interface PeerHostOptions {
   readonly pauses: Int32Array;
   readonly bells: Int32Array;
   readonly board: Board;
+  readonly calls: MachineCalls;
+  /** See `SupervisorOptions.stuckMs`. */
+  readonly stuckMs: number;
   readonly network: Network;
   /** The store was opened; before the peer speaks, it is written down that it is there. */
   readonly born: () => void;
@@ -77,6 +83,7 @@ interface Process {
   ending: "crash" | "stop" | undefined;
   error: RaftError | undefined;
   onStopped: () => void;
+  readonly unwatch: () => void;
   /** Those who wait for the peer's next snapshot. */
   onSnapshot: ((outcome: { readonly index: number } | { readonly error: RaftError }) => void)[];
 }
@@ -87,16 +94,18 @@ export class PeerHost {
   #process: Process | undefined;
   #policy: RestartPolicy | undefined;
   #restart: NodeJS.Timeout | undefined;
-  #isVerified: boolean;
-  /** What is under way before the first thread is started. */
-  #verifying: { readonly settled: Promise<void>; readonly abort: AbortController } | undefined;
+  readonly #verification: VerifyOnce;
+  /** A launch that waits for the verification. */
+  #launching: Promise<void> | undefined;
+  /** Whether there was no room on the disk when the thread ended or could not start. */
+  #isFull = false;
   /** How often the peer was told to stop: a start that was called before, and still waits, is off. */
   #stops = 0;
 
   constructor(options: PeerHostOptions) {
     this.#options = options;
     this.#policy = this.#newPolicy();
-    this.#isVerified = options.verify === undefined;
+    this.#verification = new VerifyOnce(options.verify);
   }
 
   /** Brings mail from the network; lost when no thread is there. */
@@ -139,8 +148,8 @@ export class PeerHost {
     this.#cancelRestart();
     const process = this.#process;
     if (process === undefined) {
-      this.#verifying?.abort.abort();
-      await this.#verifying?.settled.catch(() => {});
+      await this.#verification.abort();
+      await this.#launching?.catch(() => {});
       if (this.#options.board.status(this.#options.id).state !== "given-up") this.#setState("down");
       return;
     }
@@ -203,37 +212,30 @@ export class PeerHost {
 
   /** Starts the thread, for the first time once the store is verified. */
   async #launch(): Promise<void> {
-    const { verify } = this.#options;
-    if (this.#isVerified || verify === undefined) {
-      this.#spawn();
-      return;
-    }
-    if (this.#verifying === undefined) {
-      const abort = new AbortController();
-      const settled = this.#verifyAndSpawn(verify(abort.signal)).finally(() => {
-        this.#verifying = undefined;
+    if (this.#verification.isDone) this.#spawn();
+    else {
+      this.#launching ??= this.#verifyAndSpawn().finally(() => {
+        this.#launching = undefined;
       });
-      this.#verifying = { settled, abort };
+      await this.#launching;
     }
-    await this.#verifying.settled;
   }
 
-  async #verifyAndSpawn(verified: Promise<void>): Promise<void> {
+  async #verifyAndSpawn(): Promise<void> {
     const { id } = this.#options;
     const stops = this.#stops;
-    const failure = await verified.then(() => undefined, asRaftError);
+    const failure = await this.#verification.verify().then(() => undefined, asRaftError);
     if (this.#stops !== stops) throw new RaftError("ERR_PEER_DOWN", `${id} was stopped before it started`);
     if (failure !== undefined) {
       if (HOPELESS.has(failure.code) || this.#policy === undefined) this.#giveUp(failure);
-      else this.#restartAsAllowed(undefined);
+      else this.#recover(failure, undefined);
       throw failure;
     }
-    this.#isVerified = true;
     this.#spawn();
   }
 
   #spawn(): void {
-    const { id, gates, network, data, lane: announce, pauses, position } = this.#options;
+    const { id, gates, network, data, lane: announce, pauses, position, calls, stuckMs } = this.#options;
     const gate = nextGate(gates);
     if (gate === undefined) throw new RaftError("ERR_STOPPED", `${id} cannot be started: the supervisor is closing`);
     thaw(pauses, position);
@@ -261,6 +263,7 @@ export class PeerHost {
       ending: undefined,
       error: undefined,
       onStopped: () => {},
+      unwatch: watchCalls(calls, stuckMs, (call) => this.#onStuck(process, call)),
       onSnapshot: [],
     };
     this.#process = process;
@@ -295,6 +298,7 @@ export class PeerHost {
         break;
       case "up":
         process.isUp = true;
+        this.#isFull = false;
         if (process.ending !== undefined) break;
         this.#setState("up");
         tell({ type: "up", peer: id, incarnation: process.incarnation });
@@ -336,15 +340,25 @@ export class PeerHost {
     }
   }
 
+  /** The state machine does not return: its thread is ended, which works as long as it is in no native code. */
+  #onStuck(process: Process, call: CurrentCall): void {
+    const { id, stuckMs } = this.#options;
+    const message = `${id} was ended: it was ${describeCall(call)}, and that took longer than ${stuckMs} ms`;
+    process.error ??= new RaftError("ERR_MACHINE_STUCK", message);
+    // A thread that cannot be ended is an event of its own.
+    this.#kill(process).catch(() => {});
+  }
+
   #onExit(process: Process, code: number): void {
-    const { id, gates, pauses, position, board, network, tell } = this.#options;
-    const applying = board.applying(id);
+    const { id, gates, pauses, position, calls, network, tell } = this.#options;
+    const call = calls.current;
+    calls.leave();
     this.#process = undefined;
+    process.unwatch();
     retireGate(gates, process.gate);
     thaw(pauses, position);
     process.rpc.close();
     network.down(id, process.incarnation);
-    board.setApplying(id, 0);
     this.#setState("down");
     const requested = process.ending === "crash";
     const error =
@@ -355,29 +369,51 @@ export class PeerHost {
       tell({ type: "down", peer: id });
       return;
     }
-    tell({
-      type: "crash",
-      peer: id,
-      incarnation: process.incarnation,
-      requested,
-      error: error === undefined ? undefined : errorData(error, "ERR_STOPPED"),
-    });
+    // One that still finds no room has not died: it was not there.
+    if (!(this.#isFull && isFull(error))) {
+      tell({
+        type: "crash",
+        peer: id,
+        incarnation: process.incarnation,
+        requested,
+        error: error === undefined ? undefined : errorData(error, "ERR_STOPPED"),
+      });
+    }
     if (!process.isUp && error !== undefined && HOPELESS.has(error.code)) this.#giveUp(error);
-    else this.#restartAsAllowed(requested ? undefined : applying);
+    else this.#recover(error, requested ? undefined : call);
   }
 
-  #restartAsAllowed(applying: number | undefined): void {
+  /** What follows from an exit, or from a start that failed. */
+  #recover(error: RaftError | undefined, call: CurrentCall | undefined): void {
+    if (error !== undefined && isFull(error)) this.#waitForRoom(error);
+    else this.#restartAsAllowed(call);
+  }
+
+  /** A full disk is nobody's fault, and is not got over sooner by giving up. */
+  #waitForRoom(error: RaftError): void {
     if (this.#policy === undefined) return;
-    const decision = this.#policy.onExit(performance.now(), applying);
+    if (!this.#isFull) {
+      this.#isFull = true;
+      this.#options.tell({ type: "disk-full", peer: this.#options.id, error: errorData(error, "ERR_STORAGE_FULL") });
+    }
+    this.#restartIn(this.#policy.delayMs(performance.now()));
+  }
+
+  #restartAsAllowed(call: CurrentCall | undefined): void {
+    if (this.#policy === undefined) return;
+    const decision = this.#policy.onExit(performance.now(), call);
     if (decision.action === "give-up") {
       this.#giveUp(decision.error);
       return;
     }
-    const { delayMs } = decision;
-    this.#options.tell({ type: "restart", peer: this.#options.id, delayMs });
+    this.#options.tell({ type: "restart", peer: this.#options.id, delayMs: decision.delayMs });
+    this.#restartIn(decision.delayMs);
+  }
+
+  #restartIn(delayMs: number): void {
     this.#restart = setTimeout(() => {
       this.#restart = undefined;
-      const wasVerified = this.#isVerified;
+      const wasVerified = this.#verification.isDone;
       this.#launch().catch((error: unknown) => {
         // What comes of a verification is dealt with where it is found.
         if (wasVerified) this.#giveUp(asRaftError(error));
@@ -423,6 +459,10 @@ export class PeerHost {
   #setState(state: Parameters<Board["setState"]>[1]): void {
     this.#options.board.setState(this.#options.id, state);
   }
+}
+
+function isFull(error: RaftError | undefined): boolean {
+  return error?.code === "ERR_STORAGE_FULL";
 }
 
 function wedged(id: PeerId): RaftError {

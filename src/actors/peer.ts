@@ -6,6 +6,7 @@ import { heldGate } from "../storage/gate.ts";
 import { LmdbStore } from "../storage/lmdb.ts";
 import { rings, sleep } from "./bell.ts";
 import { Board } from "./board.ts";
+import { MachineCalls } from "./machine-calls.ts";
 import { Mailbox } from "./mailbox.ts";
 import { monotonicNow } from "./monotonic.ts";
 import { freezeIfAsked } from "./pause.ts";
@@ -37,17 +38,20 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   const gate = heldGate(new Int32Array(shared.gates), data.gate);
   const opening = LmdbStore.open({ path, identity, configuration, born, durability, gate });
   const store = await opening.finally(() => gate.release());
+  const position = peers.indexOf(id);
+  const calls = new MachineCalls(shared.calls, position);
+  calls.enter("load", 0);
   const machine = await loadMachine(data.machine).catch(async (error: unknown) => {
     await store.close();
     throw error;
   });
+  calls.leave();
   report({ kind: "opened", incarnation: store.state.incarnation });
   await orders.speak;
 
   const board = new Board(shared.board, peers);
   const pauses = new Int32Array(shared.pauses);
   const bells = new Int32Array(shared.bells);
-  const position = peers.indexOf(id);
   const shell = new Shell({
     group: data.group,
     raft: {
@@ -66,7 +70,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     clock: { now: monotonicNow, wall: () => Date.now() },
     send: (packets) => data.rpc.postMessage(packets),
     reply: (_client, replies) => data.lane.postMessage(replies),
-    applying: (index) => board.setApplying(id, index),
+    calls,
     snapshotEvery: data.snapshotEvery,
     onSnapshot: ({ index, bytes }, installed) => report({ kind: "snapshot", index, bytes, installed }),
     onSnapshotFailed: (error) => report({ kind: "snapshot-failed", error: errorData(error, "ERR_MACHINE_THREW") }),
@@ -91,7 +95,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       const isEmpty = mailbox.drain();
       if (isStopped) return;
       turn();
-      if (isEmpty && !shell.isBusy) sleep(bells, position, heard, shell.raft.wakeAt - monotonicNow());
+      if (isEmpty && !shell.isBusy) sleep(bells, position, heard, shell.wakeAt - monotonicNow());
     }
     setImmediate(live);
   }

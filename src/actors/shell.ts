@@ -8,6 +8,7 @@ import type { Message, PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import { Raft } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
+import type { MachineCalls } from "./machine-calls.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest } from "./protocol.ts";
 import { answer, Queries, type Query } from "./queries.ts";
@@ -42,8 +43,8 @@ export interface ShellOptions {
   readonly send: (packets: readonly Packet[]) => void;
   /** Takes what is for a client. */
   readonly reply: (client: number, replies: readonly LaneReply[]) => void;
-  /** Hears which entry is about to be applied, and 0 when that is done: what a machine that never returns died of. */
-  readonly applying: (index: number) => void;
+  /** Hears of every call of the machine, before and after: what a peer does whose machine never returns. */
+  readonly calls: Pick<MachineCalls, "enter" | "leave">;
   /** Called once a turn, before clients hear of what it has changed: who shows this peer's state brings it up to date. */
   readonly publish: () => void;
   /** Whether clients are sent what is applied. */
@@ -109,7 +110,12 @@ export class Shell {
 
   /** Whether there is work left without any further mail. */
   get isBusy(): boolean {
-    return this.#lastApplied < this.#raft.commitIndex || this.#snapshotter !== undefined || this.#mustSweep;
+    return this.#lastApplied < this.#raft.commitIndex || this.#mustSweep;
+  }
+
+  /** When `turn` is to be called even if no mail comes. */
+  get wakeAt(): number {
+    return Math.min(this.#raft.wakeAt, this.#snapshotter?.wakeAt ?? Number.POSITIVE_INFINITY);
   }
 
   /** Takes a snapshot soon, however few entries there are since the last one. @returns false when there are none. */
@@ -166,7 +172,8 @@ export class Shell {
   /** Does all that follows from the mail and from the time. What it throws is the end of this peer's process. */
   turn(): void {
     const { store, clock } = this.#options;
-    let now = clock.now();
+    const began = clock.now();
+    let now = began;
     this.#raft.advance(now);
     this.#announceLeader();
     this.#continueSnapshot();
@@ -196,6 +203,10 @@ export class Shell {
     this.#flush();
     // Every save removes a little of what is not needed any more; a turn without one has the time for it too.
     if (this.#mustSweep && !hasSaved) this.#mustSweep = store.sweep();
+    if (this.#snapshotter !== undefined) {
+      now = clock.now();
+      this.#snapshotter.rest(now, now - began);
+    }
   }
 
   #propose(client: number, { firstId, count, packed, tellAppended }: LaneRequest & { kind: "propose" }): void {
@@ -213,7 +224,7 @@ export class Shell {
 
   #query(query: Query, consistency: Consistency): void {
     if (consistency === "local") {
-      this.#answers.push(answer(this.#options.machine, query));
+      this.#answer(query);
       return;
     }
     const readId = this.#queries.add(query);
@@ -248,12 +259,18 @@ export class Shell {
         if (isLate) break;
       }
     }
-    const { machine } = this.#options;
-    for (const query of this.#queries.takeReady(this.#lastApplied)) this.#answers.push(answer(machine, query));
+    for (const query of this.#queries.takeReady(this.#lastApplied)) this.#answer(query);
+  }
+
+  #answer(query: Query): void {
+    const { machine, calls } = this.#options;
+    calls.enter("query", this.#lastApplied);
+    this.#answers.push(answer(machine, query));
+    calls.leave();
   }
 
   #applyBatch(batch: Batch): void {
-    const { machine, applying, trace } = this.#options;
+    const { machine, calls, trace } = this.#options;
     const { term, time } = batch;
     this.#lastTime = time;
     const traced: AppliedEntry[] | undefined = trace ? [] : undefined;
@@ -262,9 +279,9 @@ export class Shell {
       let command: unknown;
       if (kind === EntryKind.command) {
         command = decode(data);
-        applying(index);
+        calls.enter("apply", index);
         result = applyCommand(machine, command, { index, term, time });
-        applying(0);
+        calls.leave();
       }
       this.#lastApplied = index;
       this.#pending.applied(index, term, result, this.#answers);
@@ -279,7 +296,7 @@ export class Shell {
 
   /** §7: the state machine begins anew from a snapshot. */
   #restore(snapshot: SnapshotInfo): void {
-    const { machine, store, raft } = this.#options;
+    const { machine, store, raft, calls } = this.#options;
     const { index, time, version } = snapshot;
     const known = machine.version ?? 0;
     if (version > known) {
@@ -287,8 +304,11 @@ export class Shell {
       throw new RaftError("ERR_MACHINE_MODULE", message);
     }
     this.#snapshotter = undefined;
+    const enter = () => calls.enter("restore", index);
     try {
-      machine.restore(store.readSnapshot());
+      enter();
+      machine.restore(eachAfter(enter, store.readSnapshot()));
+      calls.leave();
     } catch (cause) {
       if (cause instanceof RaftError) throw cause;
       const message = `the state machine of ${raft.id} cannot be restored from the snapshot of ${index}: ${String(cause)}`;
@@ -326,9 +346,13 @@ export class Shell {
 
   /** What the machine throws here is no reason to stop: there is still the whole log. */
   #attempt(step: () => void): void {
+    const { calls } = this.#options;
     try {
+      calls.enter("snapshot", this.#lastAttempt);
       step();
+      calls.leave();
     } catch (error) {
+      calls.leave();
       if (!(error instanceof RaftError) || error.code !== "ERR_MACHINE_THREW") throw error;
       this.#snapshotter = undefined;
       this.#options.onSnapshotFailed(error);
@@ -382,6 +406,13 @@ export class Shell {
     }
     this.#answers = [];
     for (const [client, queue] of replies) this.#options.reply(client, queue);
+  }
+}
+
+function* eachAfter<Item>(before: () => void, items: Iterable<Item>): Iterable<Item> {
+  for (const item of items) {
+    before();
+    yield item;
   }
 }
 

@@ -15,6 +15,7 @@ import type { Faults } from "./fault-control.ts";
 import { FaultTable } from "./faults.ts";
 import { createGates, guardExit } from "./gates.ts";
 import { logEvent } from "./logger.ts";
+import { createMachineCalls } from "./machine-calls.ts";
 import { EventMeter } from "./meter.ts";
 import { collectMetrics, type Metric } from "./metrics.ts";
 import type { Counters } from "./network.ts";
@@ -104,6 +105,7 @@ export class Supervisor {
     const shared: SharedWords = {
       gates: createGates(),
       board: createBoard(ids),
+      calls: createMachineCalls(ids.length),
       pauses: new SharedArrayBuffer(ids.length * Int32Array.BYTES_PER_ELEMENT),
       bells: new SharedArrayBuffer(ids.length * Int32Array.BYTES_PER_ELEMENT),
     };
@@ -119,8 +121,8 @@ export class Supervisor {
     });
     const control = new MessageChannel();
     const news = new MessageChannel();
-    const { durability, machine, heartbeatMs, electionMs, cacheBytes, restart, seed, trace, snapshotEvery, verify } =
-      options;
+    const { durability, machine, heartbeatMs, electionMs, cacheBytes, restart, seed, trace, snapshotEvery } = options;
+    const { verify, stuckMs } = options;
     const data: SupervisorData = {
       peers: directory.peers,
       directory: directory.path,
@@ -136,6 +138,7 @@ export class Supervisor {
         trace,
         snapshotEvery,
         verify,
+        stuckMs,
         shared,
       },
       control: control.port2,
@@ -353,6 +356,7 @@ function eventOf(event: EventData): ClusterEvent {
     case "crash":
       return { ...event, error: event.error === undefined ? undefined : fromErrorData(event.error) };
     case "given-up":
+    case "disk-full":
     case "snapshot-failed":
       return { ...event, error: fromErrorData(event.error) };
     default:

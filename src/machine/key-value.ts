@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { inspect, isDeepStrictEqual } from "node:util";
-import { decode, pack } from "./codec.ts";
+import { decode, packBriefly } from "./codec.ts";
 import { joinRecords, readRecords } from "./records.ts";
 import type { StateMachine } from "./state-machine.ts";
 
@@ -156,8 +156,8 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
 /** First the number of entries, then one record an entry. */
 function chunks(cells: readonly Cell[]): Iterable<Uint8Array> {
   function* records(): Generator<Uint8Array> {
-    yield pack(cells.length);
-    for (const cell of cells) yield pack([cell.key, cell.value]);
+    yield packBriefly(cells.length);
+    for (const cell of cells) yield packBriefly([cell.key, cell.value]);
   }
   return joinRecords(records());
 }

@@ -10,6 +10,8 @@ export type RaftErrorCode =
   | "ERR_SUPERSEDED"
   /** `apply` or `query` of the state machine threw. For a command this is its result, the same on every peer. */
   | "ERR_MACHINE_THREW"
+  /** A call of the state machine did not return within `stuckMs`: the peer's thread was ended. */
+  | "ERR_MACHINE_STUCK"
   /** A query, or a command that was not handed over yet, was not answered in time. */
   | "ERR_TIMEOUT"
   /** The signal was aborted before the command was handed over. */
@@ -34,7 +36,9 @@ export type RaftErrorCode =
   | "ERR_STORAGE_CORRUPT"
   /** A store that was there is gone, or belongs to another peer or cluster. */
   | "ERR_STORAGE_LOST"
-  /** The disk refused: full, unwritable, failing. */
+  /** The disk has no room. A peer that met it waits until there is some, and comes back by itself. */
+  | "ERR_STORAGE_FULL"
+  /** The disk refused: unwritable, failing. */
   | "ERR_STORAGE_FAILED"
   /** Another supervisor has this directory open. */
   | "ERR_DIRECTORY_IN_USE";

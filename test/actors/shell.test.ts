@@ -85,7 +85,7 @@ function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery 
       journal.push("reply");
       replies.push(...batch);
     },
-    applying: () => {},
+    calls: { enter: () => {}, leave: () => {} },
     publish: () => {},
     trace: false,
     snapshotEvery,
