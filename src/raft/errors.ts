@@ -41,7 +41,9 @@ export type RaftErrorCode =
   /** The disk refused: unwritable, failing. */
   | "ERR_STORAGE_FAILED"
   /** Another supervisor has this directory open. */
-  | "ERR_DIRECTORY_IN_USE";
+  | "ERR_DIRECTORY_IN_USE"
+  /** A history of calls makes no sense; the message says where. */
+  | "ERR_INVALID_HISTORY";
 
 /**
  * What the caller may assume of its command: certainly not applied and never to be; applied (the state machine
