@@ -22,6 +22,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "what is in the stores of a cluster, live, dead or broken, and whether they are sound",
     run: async (args) => (await import("./inspect.ts")).inspect(args),
   },
+  rebuild: {
+    summary: "new stores for peers that have lost theirs, from what the others have; the cluster is stopped",
+    run: async (args) => (await import("./rebuild.ts")).rebuild(args),
+  },
 };
 
 const HELP = `flotilla: a Raft runtime made of actors
