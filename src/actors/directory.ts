@@ -164,6 +164,16 @@ export function markBorn(directory: string, peer: string): void {
   }
 }
 
+/**
+ * Notes, durably, that the store of a peer is another from now on; see rebuild.ts, which says when that is right. For
+ * who has the directory open.
+ */
+export function assignStore(directory: string, peer: string, store: string): void {
+  const identity = readIdentity(directory);
+  const known = peerOf(directory, identity, peer);
+  writeIdentity(directory, { ...identity, peers: { ...identity.peers, [peer]: { ...known, store } } });
+}
+
 /** Reads or makes the identity, checks it, and makes the stores' folders. */
 async function settleIdentity(path: string, { peers, durability }: DirectoryOptions): Promise<Identity> {
   const found = findIdentity(path);

@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import { MessageChannel, type MessagePort, type Worker } from "node:worker_threads";
+import type { MessagePort } from "node:worker_threads";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { takeGate } from "../storage/gate.ts";
@@ -10,6 +10,7 @@ import { type CurrentCall, describeCall, type MachineCalls } from "./machine-cal
 import { monotonicNow } from "./monotonic.ts";
 import type { Network } from "./network.ts";
 import { askToFreeze, isFrozen, thaw } from "./pause.ts";
+import { type PeerProcess, startProcess } from "./peer-process.ts";
 import {
   type EventData,
   errorData,
@@ -19,10 +20,9 @@ import {
   type PeerOrder,
 } from "./protocol.ts";
 import { type RestartOptions, RestartPolicy } from "./restart.ts";
-import { spawnThread } from "./thread.ts";
 import { VerifyOnce } from "./verify-once.ts";
 import { watchCalls } from "./watchdog.ts";
-import type { Delivery, Packet } from "./wire.ts";
+import type { Delivery } from "./wire.ts";
 
 /** How long a thread may stay in native code before it is called wedged; a write to a busy disk takes its time. */
 const GATE_TIMEOUT_MS = 10_000;
@@ -67,31 +67,10 @@ export interface PeerHostOptions {
   readonly tell: (event: EventData) => void;
 }
 
-/** One start of a peer's thread. */
-interface Process {
-  readonly worker: Worker;
-  readonly gate: number;
-  /** To the peer's end of the network. */
-  readonly rpc: MessagePort;
-  /** Settles once: the peer is up, or its thread ended before. */
-  readonly up: Promise<void>;
-  readonly exited: Promise<void>;
-  readonly settleUp: (error?: RaftError) => void;
-  incarnation: number;
-  isUp: boolean;
-  /** Why the thread ends, if that was asked for. */
-  ending: "crash" | "stop" | undefined;
-  error: RaftError | undefined;
-  onStopped: () => void;
-  readonly unwatch: () => void;
-  /** Those who wait for the peer's next snapshot. */
-  onSnapshot: ((outcome: { readonly index: number } | { readonly error: RaftError }) => void)[];
-}
-
 /** The life of one peer: starts its thread, ends it safely, and starts it again as the restart policy says. */
 export class PeerHost {
   readonly #options: PeerHostOptions;
-  #process: Process | undefined;
+  #process: PeerProcess | undefined;
   #policy: RestartPolicy | undefined;
   #restart: NodeJS.Timeout | undefined;
   readonly #verification: VerifyOnce;
@@ -235,52 +214,24 @@ export class PeerHost {
   }
 
   #spawn(): void {
-    const { id, gates, network, data, lane: announce, pauses, position, calls, stuckMs } = this.#options;
+    const { id, gates, network, data, lane, pauses, position, calls, stuckMs } = this.#options;
     const gate = nextGate(gates);
     if (gate === undefined) throw new RaftError("ERR_STOPPED", `${id} cannot be started: the supervisor is closing`);
     thaw(pauses, position);
-    const rpc = new MessageChannel();
-    const lane = new MessageChannel();
-    const worker = spawnThread("peer", {
-      name: `flotilla ${id}`,
-      workerData: { ...data(), gate, rpc: rpc.port2, lane: lane.port2 } satisfies PeerData,
-      transferList: [rpc.port2, lane.port2],
+    const process: PeerProcess = startProcess({
+      data: { ...data(), gate },
+      lane,
+      onPackets: (packets) => {
+        for (const packet of packets) network.send(packet);
+      },
+      onNotice: (notice) => this.#onNotice(process, notice),
+      onExit: (code) => this.#onExit(process, code),
+      watch: () => watchCalls(calls, stuckMs, (call) => this.#onStuck(process, call)),
     });
-    announce(lane.port1);
-    const up = deferred<void>();
-    // Whoever starts a peer waits for this; nobody has to.
-    up.promise.catch(() => {});
-    const exited = deferred<void>();
-    const process: Process = {
-      worker,
-      gate,
-      rpc: rpc.port1,
-      up: up.promise,
-      exited: exited.promise,
-      settleUp: (error) => (error === undefined ? up.resolve() : up.reject(error)),
-      incarnation: 0,
-      isUp: false,
-      ending: undefined,
-      error: undefined,
-      onStopped: () => {},
-      unwatch: watchCalls(calls, stuckMs, (call) => this.#onStuck(process, call)),
-      onSnapshot: [],
-    };
     this.#process = process;
-    rpc.port1.on("message", (packets: readonly Packet[]) => {
-      for (const packet of packets) network.send(packet);
-    });
-    worker.on("message", (notice: PeerNotice) => this.#onNotice(process, notice));
-    worker.on("error", (error) => {
-      process.error ??= new RaftError("ERR_STOPPED", `${id} ended: ${error.message}`, { cause: error });
-    });
-    worker.on("exit", (code) => {
-      this.#onExit(process, code);
-      exited.resolve();
-    });
   }
 
-  #onNotice(process: Process, notice: PeerNotice): void {
+  #onNotice(process: PeerProcess, notice: PeerNotice): void {
     const { id, network, born, tell } = this.#options;
     switch (notice.kind) {
       case "opened":
@@ -328,7 +279,7 @@ export class PeerHost {
     }
   }
 
-  async #kill(process: Process): Promise<void> {
+  async #kill(process: PeerProcess): Promise<void> {
     const { id, gates, tell } = this.#options;
     if (await takeGate(gates, process.gate, GATE_TIMEOUT_MS)) {
       await process.worker.terminate();
@@ -341,7 +292,7 @@ export class PeerHost {
   }
 
   /** The state machine does not return: its thread is ended, which works as long as it is in no native code. */
-  #onStuck(process: Process, call: CurrentCall): void {
+  #onStuck(process: PeerProcess, call: CurrentCall): void {
     const { id, stuckMs } = this.#options;
     const message = `${id} was ended: it was ${describeCall(call)}, and that took longer than ${stuckMs} ms`;
     process.error ??= new RaftError("ERR_MACHINE_STUCK", message);
@@ -349,15 +300,13 @@ export class PeerHost {
     this.#kill(process).catch(() => {});
   }
 
-  #onExit(process: Process, code: number): void {
+  #onExit(process: PeerProcess, code: number): void {
     const { id, gates, pauses, position, calls, network, tell } = this.#options;
     const call = calls.current;
     calls.leave();
     this.#process = undefined;
-    process.unwatch();
     retireGate(gates, process.gate);
     thaw(pauses, position);
-    process.rpc.close();
     network.down(id, process.incarnation);
     this.#setState("down");
     const requested = process.ending === "crash";
@@ -426,7 +375,7 @@ export class PeerHost {
     this.#options.tell({ type: "given-up", peer: this.#options.id, error: errorData(error, "ERR_GIVEN_UP") });
   }
 
-  #order(process: Process, order: PeerOrder): void {
+  #order(process: PeerProcess, order: PeerOrder): void {
     process.worker.postMessage(order);
     this.#ring();
   }
@@ -451,7 +400,7 @@ export class PeerHost {
     return board.status(id).state === "wedged";
   }
 
-  #expectUp(): Process {
+  #expectUp(): PeerProcess {
     if (this.#process?.isUp) return this.#process;
     throw new RaftError("ERR_PEER_DOWN", `${this.#options.id} is not up`);
   }
@@ -471,16 +420,6 @@ function wedged(id: PeerId): RaftError {
 
 function asRaftError(error: unknown): RaftError {
   return error instanceof RaftError ? error : new RaftError("ERR_STOPPED", String(error), { cause: error });
-}
-
-function deferred<Value>() {
-  let resolve: (value: Value) => void = () => {};
-  let reject: (error: unknown) => void = () => {};
-  const promise = new Promise<Value>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
 }
 
 async function withTimeout(promise: Promise<void>, timeoutMs: number): Promise<void> {

@@ -26,6 +26,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "whether a history of what clients did and saw is linearizable",
     run: async (args) => (await import("./check.ts")).check(args),
   },
+  rebuild: {
+    summary: "new stores for peers that have lost theirs, from what the others have; the cluster is stopped",
+    run: async (args) => (await import("./rebuild.ts")).rebuild(args),
+  },
 };
 
 const HELP = `flotilla: a Raft runtime made of actors
