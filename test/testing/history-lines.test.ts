@@ -1,6 +1,9 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { generateHistory } from "../../bench/history-workload.ts";
 import { formatHistory, parseHistory } from "../../src/testing/history-lines.ts";
+import { checkLinearizable } from "../../src/testing/linearizability/check.ts";
+import { keyValueModel } from "../../src/testing/linearizability/key-value.ts";
 
 const GOOD = '{"client":1,"op":"put","key":"k","value":"v","call":100,"return":250,"outcome":"ok"}';
 
@@ -45,6 +48,14 @@ describe("parseHistory", () => {
       { client: "f", input: { op: "delete", key: "k" }, ...times, outcome: "failed" },
       { client: "g", input: { op: "get", key: "k" }, ...times, outcome: "unknown" },
     ]);
+  });
+
+  test("reads the lines that the guide shows", async () => {
+    const guide = await readFile(new URL("../../docs/checking.md", import.meta.url), "utf8");
+    const lines = /^```json\n(.*?)^```$/ms.exec(guide)?.[1] ?? "";
+    const history = parseHistory(lines);
+    expect(history.map(({ outcome }) => outcome)).toEqual(["ok", "unknown", "ok", "ok", "failed"]);
+    expect(await checkLinearizable(history, keyValueModel)).toMatchObject({ verdict: "ok", operations: 4 });
   });
 
   test("reads back what formatHistory has written", () => {
