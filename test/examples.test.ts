@@ -29,6 +29,7 @@ async function temporaryFolder(): Promise<string> {
 // Those that the README shows are run by package.test.ts, from the package as it is published.
 describe("the example", { timeout: LONG_MS }, () => {
   test.each([
+    ["check-history.ts", /^120 calls: ok\n$/],
     ["lab-rejoin.ts", /^applied the lost command: 0 peers\n$/],
     [
       "one-command.ts",

@@ -127,6 +127,19 @@ describe("the package", { timeout: LONG_MS }, () => {
     expect(await node("leader-lost.js")).toBe("true 3\n");
   });
 
+  test("checks a history in threads", async () => {
+    await writeFile(
+      join(project, "check.js"),
+      `import { checkLinearizable, registerModel } from "flotilla/testing";
+      const write = { client: 1, input: { op: "write", value: 1 }, call: 0, return: 1, outcome: "ok" };
+      const read = (output) => ({ client: 1, input: { op: "read" }, output, call: 2, return: 3, outcome: "ok" });
+      for (const output of [1, 2]) {
+        console.log((await checkLinearizable([write, read(output)], registerModel, { threads: 1 })).verdict);
+      }`,
+    );
+    expect(await node("check.js")).toBe("ok\nillegal\n");
+  });
+
   test("brings types that a strict project can use", async () => {
     const strict = {
       compilerOptions: {

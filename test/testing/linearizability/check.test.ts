@@ -1,4 +1,5 @@
-import { describe, expect, test } from "vitest";
+import type { Worker } from "node:worker_threads";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { generateHistory } from "../../../bench/history-workload.ts";
 import type { KeyValueCommand } from "../../../src/machine/key-value.ts";
 import type { Operation, OperationOutcome } from "../../../src/testing/history.ts";
@@ -129,9 +130,13 @@ describe("checkLinearizable", () => {
     const last = Math.max(...history.map((operation) => operation.return ?? 0));
     history.push(call({ op: "get", key: "key-3" }, last + 1, last + 2, "nobody wrote this"));
     const alone = await checkLinearizable(history, keyValueModel, { threads: 0 });
-    const before = process.getActiveResourcesInfo().filter((name) => name === "MessagePort").length;
+    const threads: Worker[] = [];
+    const note = (thread: Worker) => void threads.push(thread);
+    process.on("worker", note);
+    onTestFinished(() => void process.off("worker", note));
     expect(await checkLinearizable(history, keyValueModel, { threads: 2 })).toEqual(alone);
-    expect(process.getActiveResourcesInfo().filter((name) => name === "MessagePort").length).toBe(before);
+    // That is what the id of a thread is after its end.
+    expect(threads.map(({ threadId }) => threadId)).toEqual([-1, -1]);
     expect(alone).toMatchObject({
       verdict: "illegal",
       violations: [{ partition: "key-3", completed: expect.any(Number) }],
