@@ -10,6 +10,7 @@ export type { Counters, PeerCounters } from "./actors/network.ts";
 export type { MachineOptions, RestartOptions, SupervisorOptions } from "./actors/options.ts";
 export { Peer, type Proposed, type ProposeOptions, type QueryOptions, type WaitOptions } from "./actors/peer-handle.ts";
 export type { AppliedEntry, ClusterEvent, Consistency } from "./actors/protocol.ts";
+export { Session, type SessionOptions } from "./actors/session.ts";
 export { type ClusterEvents, type EventsOptions, Supervisor } from "./actors/supervisor.ts";
 export {
   type CompareAndSwapResult,

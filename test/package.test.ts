@@ -65,7 +65,7 @@ describe("the package", { timeout: LONG_MS }, () => {
     const prints = names.map((_, at) => `console.log(Object.keys(m${at}).join(" "));`);
     await writeFile(join(project, "imports.js"), [...imports, ...prints].join("\n"));
     const [main, raft, storage, testing] = (await node("imports.js")).trim().split("\n");
-    expect(main?.split(" ")).toEqual(["KeyValueMap", "Peer", "RaftError", "Supervisor"]);
+    expect(main?.split(" ")).toEqual(["KeyValueMap", "Peer", "RaftError", "Session", "Supervisor"]);
     expect(raft).toContain("Raft");
     expect(storage).toContain("LmdbStore");
     expect(testing).toContain("spawnCluster");

@@ -10,6 +10,12 @@ export type RaftErrorCode =
   | "ERR_SUPERSEDED"
   /** `apply` or `query` of the state machine threw. For a command this is its result, the same on every peer. */
   | "ERR_MACHINE_THREW"
+  /** The client's session has expired, or had to make room: see `outcome` for the command. The next one opens another. */
+  | "ERR_SESSION_EXPIRED"
+  /** The session belongs to another client, or the command's result was given up already. Nothing is executed twice. */
+  | "ERR_SESSION_CONFLICT"
+  /** An earlier command of the session is missing: not applied. A session sends both again by itself. */
+  | "ERR_SESSION_GAP"
   /** A query, or a command that was not handed over yet, was not answered in time. */
   | "ERR_TIMEOUT"
   /** The signal was aborted before the command was handed over. */
