@@ -39,11 +39,12 @@ test.each([
   ["lab.md", "lab-rejoin.ts"],
   ["architecture.md", "one-command.ts"],
   ["state-machines.md", "inventory-machine.ts"],
+  ["key-value.md", "key-value.ts"],
 ])("docs/%s shows examples/%s as it is, which is run elsewhere", async (page, example) => {
   expect(codeBlocks(await read(`docs/${page}`))).toEqual([await read(`examples/${example}`)]);
 });
 
-test.each(["README.md", "docs/lab.md", "docs/architecture.md", "docs/state-machines.md"])(
+test.each(["README.md", "docs/lab.md", "docs/architecture.md", "docs/state-machines.md", "docs/key-value.md"])(
   "every file that %s links to or names is there",
   async (page) => {
     const text = await read(page);

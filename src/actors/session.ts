@@ -151,14 +151,19 @@ export class Session {
 
   /** Asks the state machine, which has by then whatever this session has seen before. */
   async query<Answer = unknown>(query: unknown, options: Omit<QueryOptions, "client"> = {}): Promise<Answer> {
-    const identity = { ...(this.#client !== undefined && { client: this.#client }), ...this.#reach() };
-    const { result, index } = await this.#host.query(query, { ...options, ...identity }, this.#seen);
-    this.#seen = Math.max(this.#seen, index);
-    return result as Answer;
+    return (await this.read<Answer>(query, options)).answer;
   }
 
-  #reach(): { via?: readonly PeerId[] } {
-    return this.#via === undefined ? {} : { via: [...this.#via] };
+  /** {@link query}, with the latest entry that the answer reflects. */
+  async read<Answer = unknown>(
+    query: unknown,
+    options: Omit<QueryOptions, "client"> = {},
+  ): Promise<{ readonly answer: Answer; readonly index: number }> {
+    const via = options.via ?? (this.#via && [...this.#via]);
+    const identity = { ...(this.#client !== undefined && { client: this.#client }), ...(via && { via }) };
+    const { result, index } = await this.#host.query(query, { ...options, ...identity }, this.#seen);
+    this.#seen = Math.max(this.#seen, index);
+    return { answer: result as Answer, index };
   }
 
   /** Once for all calls of this turn. */

@@ -16,6 +16,8 @@ export type RaftErrorCode =
   | "ERR_SESSION_CONFLICT"
   /** An earlier command of the session is missing: not applied. A session sends both again by itself. */
   | "ERR_SESSION_GAP"
+  /** What is asked for, from an index on, is not kept any more; see `firstIndex`. */
+  | "ERR_COMPACTED"
   /** A query, or a command that was not handed over yet, was not answered in time. */
   | "ERR_TIMEOUT"
   /** The signal was aborted before the command was handed over. */
@@ -58,6 +60,8 @@ export interface RaftErrorInfo {
   readonly cause?: unknown;
   /** The leader as far as the one who refused knows; only with `ERR_NOT_LEADER`. */
   readonly leader?: string | undefined;
+  /** The first index that is left; only with `ERR_COMPACTED`. */
+  readonly firstIndex?: number | undefined;
 }
 
 /** Every error that flotilla makes. */
@@ -66,12 +70,14 @@ export class RaftError extends Error {
   readonly code: RaftErrorCode;
   readonly outcome: Outcome;
   readonly leader: string | undefined;
+  readonly firstIndex: number | undefined;
 
   constructor(code: RaftErrorCode, message: string, info: RaftErrorInfo = {}) {
     super(message, "cause" in info ? { cause: info.cause } : undefined);
     this.code = code;
     this.outcome = info.outcome ?? "not-applied";
     this.leader = info.leader;
+    this.firstIndex = info.firstIndex;
   }
 }
 
