@@ -1,7 +1,7 @@
-import type { KeyValueCommand } from "../src/machine/key-value.ts";
 import { KeyValueMap } from "../src/machine/key-value.ts";
 import { seededRandom } from "../src/raft/random.ts";
 import type { Operation } from "../src/testing/history.ts";
+import type { KeyValueInput } from "../src/testing/linearizability/key-value.ts";
 
 /** What clients do to a linearizable map. */
 export interface Workload {
@@ -14,7 +14,7 @@ export interface Workload {
 }
 
 const MS = 1e6;
-const KINDS: readonly KeyValueCommand["op"][] = [
+const KINDS: readonly KeyValueInput["op"][] = [
   ...Array<"get">(10).fill("get"),
   ...Array<"put">(4).fill("put"),
   ...Array<"append">(3).fill("append"),
@@ -28,7 +28,7 @@ type Call = { client: number; call: number; effect: number; end: number; isUnkno
  * The history of clients that call one after the other, each call a moment after the one before was answered. A call
  * takes 0.5 to 5 ms, one in a hundred up to 100 ms, and takes effect at a random moment of that.
  */
-export function generateHistory(workload: Workload): Operation<KeyValueCommand, unknown>[] {
+export function generateHistory(workload: Workload): Operation<KeyValueInput, unknown>[] {
   const random = seededRandom(workload.seed);
   const below = (limit: number) => Math.floor(random() * limit);
   const calls: Call[] = [];
@@ -47,7 +47,7 @@ export function generateHistory(workload: Workload): Operation<KeyValueCommand, 
 
   const map = new KeyValueMap();
   let values = 0;
-  const commandOn = (key: string): KeyValueCommand => {
+  const commandOn = (key: string): KeyValueInput => {
     const op = KINDS[below(KINDS.length)] ?? "get";
     if (op === "get" || op === "delete") return { op, key };
     const value = `${(values++).toString(36)}.`;
@@ -56,7 +56,7 @@ export function generateHistory(workload: Workload): Operation<KeyValueCommand, 
     return { op, key, expected, value };
   };
   calls.sort((one, other) => one.effect - other.effect);
-  const operations = calls.map(({ client, call, effect, end, isUnknown }): Operation<KeyValueCommand, unknown> => {
+  const operations = calls.map(({ client, call, effect, end, isUnknown }): Operation<KeyValueInput, unknown> => {
     const input = commandOn(`key-${below(workload.keys)}`);
     const output = effect === Number.POSITIVE_INFINITY ? undefined : map.apply(input);
     if (isUnknown) return { client, input, call, outcome: "unknown" };

@@ -1,13 +1,20 @@
-import { type KeyValueCommand, Supervisor } from "flotilla";
-import { checkLinearizable, explain, formatHistory, History, keyValueModel } from "flotilla/testing";
+import { Supervisor } from "flotilla";
+import {
+  checkLinearizable,
+  explain,
+  formatHistory,
+  History,
+  type KeyValueInput,
+  keyValueModel,
+} from "flotilla/testing";
 
 const supervisor = await Supervisor.start({ peers: 3 });
-const history = new History<KeyValueCommand, unknown>();
+const history = new History<KeyValueInput, unknown>();
 
 async function client(name: string): Promise<void> {
   for (let turn = 0; turn < 20; turn++) {
-    const append: KeyValueCommand = { op: "append", key: "k", value: `${name}${turn} ` };
-    const get: KeyValueCommand = { op: "get", key: "k" };
+    const append: KeyValueInput = { op: "append", key: "k", value: `${name}${turn} ` };
+    const get: KeyValueInput = { op: "get", key: "k" };
     // A call that rejects is part of the history too: as failed, or as one of unknown outcome.
     await history.record(name, append, async () => (await supervisor.propose(append)).result).catch(() => {});
     await history.record(name, get, () => supervisor.query(get)).catch(() => {});

@@ -10,15 +10,25 @@ export type { Counters, PeerCounters } from "./actors/network.ts";
 export type { MachineOptions, RestartOptions, SupervisorOptions } from "./actors/options.ts";
 export { Peer, type Proposed, type ProposeOptions, type QueryOptions, type WaitOptions } from "./actors/peer-handle.ts";
 export type { AppliedEntry, ClusterEvent, Consistency } from "./actors/protocol.ts";
+export { Session, type SessionOptions } from "./actors/session.ts";
 export { type ClusterEvents, type EventsOptions, Supervisor } from "./actors/supervisor.ts";
-export {
-  type CompareAndSwapResult,
-  type KeyValueAnswer,
-  type KeyValueCommand,
-  KeyValueMap,
-  type KeyValueQuery,
-  type KeyValueResult,
-} from "./machine/key-value.ts";
+export type { KeyValueChange, KeyValueChanges } from "./machine/change-history.ts";
+export { KeyValueMap } from "./machine/key-value.ts";
+export type {
+  CompareAndSwapResult,
+  KeyValueAnswer,
+  KeyValueCommand,
+  KeyValueEntry,
+  KeyValuePage,
+  KeyValueQuery,
+  KeyValueRange,
+  KeyValueResult,
+  KeyValueTransaction,
+  KeyValueWrite,
+  SetResult,
+  TransactionResult,
+  VersionCheck,
+} from "./machine/key-value-types.ts";
 export type { ApplyContext, StateMachine, StateMachineClass } from "./machine/state-machine.ts";
 export { type Outcome, RaftError, type RaftErrorCode, type RaftErrorInfo } from "./raft/errors.ts";
 export type { MessageType, PeerId } from "./raft/message.ts";

@@ -30,6 +30,10 @@ async function temporaryFolder(): Promise<string> {
 describe("the example", { timeout: LONG_MS }, () => {
   test.each([
     ["check-history.ts", /^120 calls: ok\n$/],
+    [
+      "key-value.ts",
+      /^of two, 1 sold apples\nthe log says: sold \nstock\/pears is 5, stock\/apples is gone\nstock\/pears 5\n$/,
+    ],
     ["lab-rejoin.ts", /^applied the lost command: 0 peers\n$/],
     [
       "one-command.ts",

@@ -21,6 +21,11 @@ export class ClientNetwork {
     this.#random = random;
   }
 
+  /** Whether nothing passes between a client and a peer. */
+  isBlocked(client: string | undefined, peer: PeerId): boolean {
+    return client !== undefined && this.#faults.clientRule(client, peer)?.blocked === true;
+  }
+
   /** @param client its name; undefined: one that no fault is about. */
   fate(client: string | undefined, peer: PeerId): Fate {
     const rule = client === undefined ? undefined : this.#faults.clientRule(client, peer);

@@ -17,9 +17,13 @@ import {
 export interface Call {
   readonly kind: "propose" | Consistency;
   readonly data: Uint8Array;
+  /** Whether the data is that of an entry in a client's session; it may then be sent more than once. */
+  readonly inSession: boolean;
+  /** Of a query: the entry that the answer must reflect at least. */
+  readonly minIndex: number;
   /** Called when the command is in the leader's log. */
   readonly onAppended: ((at: { index: number; term: number }) => void) | undefined;
-  /** A query has neither index nor term. */
+  /** Of a query, the index is that of the last entry that the answer reflects, and the term is 0. */
   readonly settle: (result: Applied, index: number, term: number) => void;
   readonly fail: (error: RaftError) => void;
   /** Its number in the lane that it was sent by; 0 before. */
@@ -77,6 +81,7 @@ export class Lane {
   /** Hands a call over at the end of this turn of the event loop. */
   add(call: Call): void {
     if (this.#unsent.length === 0) setImmediate(() => this.#flush());
+    call.id = 0;
     this.#unsent.push(call);
   }
 
@@ -100,21 +105,23 @@ export class Lane {
       if (first === undefined) break;
       if (first.kind !== "propose") {
         const id = this.#remember(first);
-        this.#post({ kind: "query", id, query: first.data, consistency: first.kind });
+        this.#post({ kind: "query", id, query: first.data, consistency: first.kind, minIndex: first.minIndex });
         at++;
         continue;
       }
       // Neighbours that want the same go together.
       const tellAppended = first.onAppended !== undefined;
+      const { inSession } = first;
       const firstId = this.#nextId;
       const data: Uint8Array[] = [];
       for (; at < calls.length; at++) {
         const call = calls[at];
         if (call?.kind !== "propose" || (call.onAppended !== undefined) !== tellAppended) break;
+        if (call.inSession !== inSession) break;
         this.#remember(call);
         data.push(call.data);
       }
-      const packed = packEntries(EntryKind.command, data);
+      const packed = packEntries(inSession ? EntryKind.sessionCommand : EntryKind.command, data);
       this.#post({ kind: "propose", firstId, count: data.length, packed, tellAppended }, packed.buffer);
     }
     this.#ring();
@@ -149,7 +156,7 @@ export class Lane {
         break;
       }
       case "answer":
-        for (const answer of decodeResults(reply.answer)) this.#settle(reply.id, answer, 0, 0);
+        for (const answer of decodeResults(reply.answer)) this.#settle(reply.id, answer, reply.index, 0);
         break;
       case "refused":
         this.#refuse(reply.firstId, reply.count, reply.error);

@@ -26,6 +26,10 @@ export interface QueryOptions extends WaitOptions {
    * whatever the peer has applied, which may be old; needs no leader.
    */
   readonly consistency?: Consistency;
+  /** The peers that may be asked. Default: any. */
+  readonly via?: readonly PeerId[];
+  /** The answer waits until the peer has applied this entry. Default 0. */
+  readonly minIndex?: number;
 }
 
 /** A command that was committed and applied. */

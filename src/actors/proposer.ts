@@ -1,9 +1,10 @@
 import { performance } from "node:perf_hooks";
 import { inspect } from "node:util";
 import type { MessagePort } from "node:worker_threads";
-import type { Applied, Thrown } from "../machine/apply.ts";
+import type { Applied } from "../machine/apply.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { aborted, doubted, machineThrew, timedOut, unknownOutcome } from "./call-errors.ts";
 import type { ClientNetwork } from "./client-network.ts";
 import { type Call, Lane, type LaneOwner } from "./lane.ts";
 import { CallMeter, type CallOutcome } from "./meter.ts";
@@ -22,6 +23,12 @@ export interface CallOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
   readonly onAppended: Call["onAppended"];
+  /** See {@link Call.inSession}; default false. */
+  readonly inSession?: boolean;
+  /** See {@link Call.minIndex}; default 0. */
+  readonly minIndex?: number;
+  /** The peers that the call may go to; undefined: any. */
+  readonly via?: ReadonlySet<PeerId> | undefined;
   /** As which client, for the faults between clients and peers. */
   readonly client: string | undefined;
 }
@@ -39,12 +46,15 @@ interface Waiting extends Call {
   readonly deadline: number;
   readonly timeoutMs: number;
   readonly client: string | undefined;
+  readonly via: ReadonlySet<PeerId> | undefined;
   /** How many peers have ended before they answered it. */
   deaths: number;
   /** Where it was handed over. */
   lane: Lane | undefined;
   /** A fault between the client and the peer took it, or its answer; the client cannot tell which. */
   isLost: boolean;
+  /** Whether a peer that it was handed to before may have put it into its log. */
+  isDoubtful: boolean;
 }
 
 interface Leader {
@@ -62,7 +72,8 @@ export interface ProposerEvents {
 /**
  * Brings calls to the peer that they are for, mostly whoever leads, and sees to it that each settles: with a result,
  * with a refusal, or, when its deadline passes, with what is certain by then. A command goes to a second peer only after
- * the first has refused it; a query, which changes nothing, also when its peer has died.
+ * the first has refused it; a query, which changes nothing, and a command in a session, which has no second effect, also
+ * when its peer has died. One in a session goes to every new leader as well.
  */
 export class Proposer implements LaneOwner {
   /** Counts the calls that were submitted. */
@@ -117,7 +128,7 @@ export class Proposer implements LaneOwner {
   }
 
   submit(kind: "propose" | Consistency, data: Uint8Array, options: CallOptions): Promise<CallResult> {
-    const { to, timeoutMs, signal, onAppended, client } = options;
+    const { to, timeoutMs, signal, onAppended, client, via, inSession = false, minIndex = 0 } = options;
     const startedAt = performance.now();
     const count = (outcome: CallOutcome) => {
       this.calls.settled(kind === "propose" ? "propose" : "query", outcome, startedAt);
@@ -132,10 +143,8 @@ export class Proposer implements LaneOwner {
       const message = `timeoutMs: expected a number of milliseconds, 0 or more, got ${inspect(timeoutMs)}`;
       return refuse(new RaftError("ERR_INVALID_OPTION", message));
     }
-    if (this.#pendingBytes + data.byteLength > this.#maxPendingBytes) {
-      const message = `${this.#pendingBytes} bytes of calls are waiting already, of ${this.#maxPendingBytes} allowed`;
-      return refuse(new RaftError("ERR_OVERLOADED", message));
-    }
+    const overloaded = this.overloaded(data.byteLength);
+    if (overloaded !== undefined) return refuse(overloaded);
     return new Promise((resolve, reject) => {
       const done = () => {
         this.#waiting.delete(call);
@@ -149,6 +158,10 @@ export class Proposer implements LaneOwner {
         to,
         timeoutMs,
         client,
+        via,
+        inSession,
+        minIndex,
+        isDoubtful: false,
         deadline: startedAt + timeoutMs,
         deaths: 0,
         lane: undefined,
@@ -157,13 +170,13 @@ export class Proposer implements LaneOwner {
         settle: (applied, index, term) => {
           done();
           count(applied.threw === undefined ? "ok" : "threw");
-          if (applied.threw !== undefined) reject(machineThrew(kind, applied.threw));
+          if (applied.threw !== undefined) reject(doubted(call.isDoubtful, machineThrew(kind, applied.threw)));
           else resolve({ index, term, result: applied.result });
         },
         fail: (error) => {
           done();
           count(error.outcome === "unknown" ? "unknown" : "not-applied");
-          reject(error);
+          reject(doubted(call.isDoubtful, error));
         },
       };
       const onAbort = () => signal !== undefined && this.#giveUp(call, aborted(signal));
@@ -173,6 +186,13 @@ export class Proposer implements LaneOwner {
       this.#armTimer(call.deadline);
       this.#route(call);
     });
+  }
+
+  /** The error of a call that there is no room for, if it takes `bytes` beside those that wait already. */
+  overloaded(bytes: number): RaftError | undefined {
+    if (this.#pendingBytes + bytes <= this.#maxPendingBytes) return undefined;
+    const message = `${this.#pendingBytes} bytes of calls are waiting already, of ${this.#maxPendingBytes} allowed`;
+    return new RaftError("ERR_OVERLOADED", message);
   }
 
   /** Resolves with the peer that leads, as soon as one does. */
@@ -230,6 +250,7 @@ export class Proposer implements LaneOwner {
     this.#answered(waiting, () => {
       waiting.lane = undefined;
       if (waiting.to === undefined && error.code === "ERR_NOT_LEADER") this.#route(waiting);
+      else if (waiting.inSession && error.code === "ERR_SUPERSEDED") this.#route(waiting);
       else call.fail(error);
     });
   }
@@ -241,15 +262,24 @@ export class Proposer implements LaneOwner {
   onClosed(lane: Lane, unsent: readonly Call[], sent: readonly Call[]): void {
     this.#views.delete(lane);
     if (this.#lanes.get(lane.peer) === lane) this.#lanes.delete(lane.peer);
+    for (const call of [...unsent, ...sent]) (call as Waiting).lane = undefined;
     this.#findLeader();
     for (const call of unsent) this.#route(call as Waiting);
     for (const call of sent) {
       const cause = new RaftError("ERR_PEER_DOWN", `${lane.peer} ended before it answered`, { outcome: "unknown" });
       const waiting = call as Waiting;
-      if (call.kind === "propose") call.fail(unknownOutcome(`${lane.peer} ended before it answered`, cause));
+      if (call.inSession) this.#handOn(waiting);
+      else if (call.kind === "propose") call.fail(unknownOutcome(`${lane.peer} ended before it answered`, cause));
       else if (++waiting.deaths >= MOST_DEATHS) call.fail(cause);
       else this.#route(waiting);
     }
+  }
+
+  /** Sends a command in a session once more, while what became of it before is not known. */
+  #handOn(call: Waiting): void {
+    call.isDoubtful = true;
+    call.lane = undefined;
+    this.#route(call);
   }
 
   #route(call: Waiting): void {
@@ -287,11 +317,18 @@ export class Proposer implements LaneOwner {
     else setTimeout(() => this.#waiting.has(call) && receive(), fate.delayMs);
   }
 
-  #laneFor({ to, kind }: Waiting): Lane | undefined {
+  #laneFor(call: Waiting): Lane | undefined {
+    const { to, kind } = call;
     if (to !== undefined) return this.#lanes.get(to);
+    if (this.#leader !== undefined && this.#reaches(call, this.#leader.peer)) return this.#leader.lane;
     // Any peer can answer from what it has.
-    if (kind === "local" && this.#leader === undefined) return this.#lanes.values().next().value;
-    return this.#leader?.lane;
+    if (kind !== "local") return undefined;
+    for (const [peer, lane] of this.#lanes) if (this.#reaches(call, peer)) return lane;
+    return undefined;
+  }
+
+  #reaches({ via, client }: Waiting, peer: PeerId): boolean {
+    return (via === undefined || via.has(peer)) && !this.#network.isBlocked(client, peer);
   }
 
   #findLeader(): void {
@@ -308,11 +345,18 @@ export class Proposer implements LaneOwner {
     this.#events.onLeader(found.peer, found.term);
     for (const { resolve } of this.#leaderWaiters.splice(0)) resolve(found.peer);
     this.reroute();
+    for (const call of [...this.#waiting]) {
+      if (!call.inSession || call.lane === undefined || call.lane === found.lane || !this.#reaches(call, found.peer))
+        continue;
+      if (call.lane.forget(call)) this.#handOn(call);
+      else this.#route(call);
+    }
   }
 
   /** Nobody waits for this call any longer, because of `cause`. */
   #giveUp(call: Waiting, cause: RaftError): void {
-    const handedOver = call.isLost || (call.lane?.forget(call) ?? false);
+    const isWithPeer = call.lane?.forget(call) ?? false;
+    const handedOver = call.isLost || call.isDoubtful || isWithPeer;
     if (handedOver && call.kind === "propose") call.fail(unknownOutcome(cause.message, cause));
     else call.fail(cause);
   }
@@ -338,30 +382,4 @@ export class Proposer implements LaneOwner {
     this.#timerAt = Number.POSITIVE_INFINITY;
     if (next < Number.POSITIVE_INFINITY) this.#armTimer(next);
   }
-}
-
-function timedOut({ lane, isLost, timeoutMs }: Waiting): RaftError {
-  if (isLost) return new RaftError("ERR_TIMEOUT", `no answer within ${timeoutMs} ms`);
-  if (lane === undefined) return new RaftError("ERR_NOT_LEADER", `no leader was found within ${timeoutMs} ms`);
-  return new RaftError("ERR_TIMEOUT", `no answer from ${lane.peer} within ${timeoutMs} ms`);
-}
-
-function aborted(signal: AbortSignal): RaftError {
-  return new RaftError("ERR_ABORTED", "the call was aborted", { cause: signal.reason });
-}
-
-function unknownOutcome(message: string, cause: RaftError): RaftError {
-  const text = `${message}; the command was handed over and may or may not be applied`;
-  return new RaftError("ERR_UNKNOWN_OUTCOME", text, { outcome: "unknown", cause });
-}
-
-function machineThrew(kind: Call["kind"], threw: Thrown): RaftError {
-  const cause = new Error(threw.message);
-  cause.name = threw.name;
-  if (threw.stack !== undefined) cause.stack = threw.stack;
-  const outcome = kind === "propose" ? "applied" : "not-applied";
-  return new RaftError("ERR_MACHINE_THREW", `the state machine threw ${threw.name}: ${threw.message}`, {
-    outcome,
-    cause,
-  });
 }

@@ -46,12 +46,19 @@ export type LaneRequest =
       /** The commands are numbered from here, by the lane. */
       readonly firstId: number;
       readonly count: number;
-      /** Packed entries, not stamped yet. */
+      /** Packed entries, not stamped yet; commands, or session commands. */
       readonly packed: Uint8Array;
       /** Whether the client wants to hear when they are appended. */
       readonly tellAppended: boolean;
     }
-  | { readonly kind: "query"; readonly id: number; readonly query: Uint8Array; readonly consistency: Consistency };
+  | {
+      readonly kind: "query";
+      readonly id: number;
+      readonly query: Uint8Array;
+      readonly consistency: Consistency;
+      /** It is answered when this entry is applied, at the earliest. */
+      readonly minIndex: number;
+    };
 
 export type LaneReply =
   | {
@@ -71,16 +78,25 @@ export type LaneReply =
       readonly results: Uint8Array;
     }
   | { readonly kind: "refused"; readonly firstId: number; readonly count: number; readonly error: ErrorData }
-  | { readonly kind: "answer"; readonly id: number; readonly answer: Uint8Array }
+  | {
+      readonly kind: "answer";
+      readonly id: number;
+      readonly answer: Uint8Array;
+      /** The last entry that it reflects. */
+      readonly index: number;
+    }
   /** Whom this peer takes for the leader; sent whenever that changes, before anything that follows from it. */
   | { readonly kind: "leader"; readonly term: number; readonly leader: PeerId | undefined }
   | { readonly kind: "applied"; readonly incarnation: number; readonly entries: readonly AppliedEntry[] };
 
-/** An entry that a peer applied. No-ops and configurations are entries too. */
+/**
+ * An entry that a peer applied. No-ops and configurations are entries too, and so are those that concern a session alone:
+ * one that opens it, or a command of it that is not carried out, or not again.
+ */
 export interface AppliedEntry {
   readonly index: number;
   readonly term: number;
-  readonly kind: "command" | "noop" | "configuration";
+  readonly kind: "command" | "noop" | "configuration" | "session";
   /** Only of a command. */
   readonly command?: unknown;
 }

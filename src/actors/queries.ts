@@ -9,6 +9,8 @@ export interface Query {
   readonly client: number;
   readonly id: number;
   readonly query: Uint8Array;
+  /** It is answered when this entry is applied, at the earliest. */
+  readonly minIndex: number;
 }
 
 /**
@@ -31,7 +33,14 @@ export class Queries {
   /** The read may be served once `index` is applied. */
   release(readId: number, index: number): void {
     const query = this.refuse(readId);
-    if (query !== undefined) this.#released.push({ index, query });
+    if (query !== undefined) this.park(index, query);
+  }
+
+  /** The query may be answered once `index` and its own `minIndex` are applied. */
+  park(after: number, query: Query): void {
+    const index = Math.max(after, query.minIndex);
+    const before = this.#released.findLastIndex((released) => released.index <= index);
+    this.#released.splice(before + 1, 0, { index, query });
   }
 
   /** The read cannot be served here. @returns who asked. */
@@ -48,8 +57,8 @@ export class Queries {
   }
 }
 
-/** Asks the state machine as it is. */
-export function answer(machine: StateMachine, { client, id, query }: Query): Answer {
+/** Asks the state machine as it is after the entry `index`. */
+export function answer(machine: StateMachine, { client, id, query }: Query, index: number): Answer {
   let applied: Applied;
   try {
     applied = answerQuery(machine, decode(query));
@@ -57,5 +66,5 @@ export function answer(machine: StateMachine, { client, id, query }: Query): Ans
     const refusal = errorData(error, "ERR_INVALID_COMMAND");
     return { client, reply: { kind: "refused", firstId: id, count: 1, error: refusal } };
   }
-  return { client, reply: { kind: "answer", id, answer: encodeResults([applied]) } };
+  return { client, reply: { kind: "answer", id, answer: encodeResults([applied]), index } };
 }

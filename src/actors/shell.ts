@@ -1,6 +1,8 @@
 import { type Applied, applyCommand } from "../machine/apply.ts";
 import { decode, encodeResults } from "../machine/codec.ts";
-import type { StateMachine } from "../machine/state-machine.ts";
+import { Sessions } from "../machine/sessions.ts";
+import { joinContent, splitContent } from "../machine/snapshot-content.ts";
+import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
 import type { Outgoing, SnapshotInfo } from "../raft/effects.ts";
 import { type Batch, EntryKind, forEachEntry } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
@@ -72,6 +74,7 @@ export class Shell {
   /** The process that was last heard of each peer, to address what is sent to it. */
   readonly #incarnations = new Map<PeerId, number>();
   readonly #clients = new Set<number>();
+  #sessions = new Sessions();
   #lastApplied = 0;
   /** Of the last entry that was applied. */
   #lastTime = 0;
@@ -162,7 +165,7 @@ export class Shell {
         this.#propose(client, request);
         break;
       case "query":
-        this.#query({ client, id: request.id, query: request.query }, request.consistency);
+        this.#query({ ...request, client }, request.consistency);
         break;
       default:
         request satisfies never;
@@ -224,7 +227,8 @@ export class Shell {
 
   #query(query: Query, consistency: Consistency): void {
     if (consistency === "local") {
-      this.#answer(query);
+      if (this.#lastApplied < query.minIndex) this.#queries.park(query.minIndex, query);
+      else this.#answer(query);
       return;
     }
     const readId = this.#queries.add(query);
@@ -265,26 +269,19 @@ export class Shell {
   #answer(query: Query): void {
     const { machine, calls } = this.#options;
     calls.enter("query", this.#lastApplied);
-    this.#answers.push(answer(machine, query));
+    this.#answers.push(answer(machine, query, this.#lastApplied));
     calls.leave();
   }
 
   #applyBatch(batch: Batch): void {
-    const { machine, calls, trace } = this.#options;
+    const { trace } = this.#options;
     const { term, time } = batch;
     this.#lastTime = time;
     const traced: AppliedEntry[] | undefined = trace ? [] : undefined;
     forEachEntry(batch, this.#lastApplied + 1, (index, kind, data) => {
-      let result = NOTHING;
-      let command: unknown;
-      if (kind === EntryKind.command) {
-        command = decode(data);
-        calls.enter("apply", index);
-        result = applyCommand(machine, command, { index, term, time });
-        calls.leave();
-      }
+      const { applied, command } = this.#applyEntry(kind, data, { index, term, time });
       this.#lastApplied = index;
-      this.#pending.applied(index, term, result, this.#answers);
+      this.#pending.applied(index, term, applied, this.#answers);
       traced?.push(describe(index, term, kind, command));
     });
     if (traced !== undefined) {
@@ -294,7 +291,30 @@ export class Shell {
     }
   }
 
-  /** §7: the state machine begins anew from a snapshot. */
+  /** @returns what the entry came to, and the command that was given to the state machine. */
+  #applyEntry(kind: EntryKind, data: Uint8Array, at: ApplyContext): { applied: Applied; command?: unknown } {
+    const { machine, calls } = this.#options;
+    let command: unknown;
+    const carryOut = (encoded: Uint8Array) => {
+      command = decode(encoded);
+      calls.enter("apply", at.index);
+      const applied = applyCommand(machine, command, at);
+      calls.leave();
+      return applied;
+    };
+    switch (kind) {
+      case EntryKind.command:
+        return { applied: carryOut(data), command };
+      case EntryKind.sessionCommand: {
+        const applied = this.#sessions.apply(data, at, carryOut);
+        return { applied, command };
+      }
+      default:
+        return { applied: NOTHING };
+    }
+  }
+
+  /** §7: the state machine and the sessions begin anew from a snapshot. */
   #restore(snapshot: SnapshotInfo): void {
     const { machine, store, raft, calls } = this.#options;
     const { index, time, version } = snapshot;
@@ -307,8 +327,11 @@ export class Shell {
     const enter = () => calls.enter("restore", index);
     try {
       enter();
-      machine.restore(eachAfter(enter, store.readSnapshot()));
+      const content = splitContent(eachAfter(enter, store.readSnapshot()));
+      const sessions = Sessions.restore(content.sessions);
+      machine.restore(content.machine);
       calls.leave();
+      this.#sessions = sessions;
     } catch (cause) {
       if (cause instanceof RaftError) throw cause;
       const message = `the state machine of ${raft.id} cannot be restored from the snapshot of ${index}: ${String(cause)}`;
@@ -332,7 +355,12 @@ export class Shell {
     const { configuration } = this.#raft;
     const head = { index: this.#lastApplied, term, time: this.#lastTime, configuration, version: machine.version ?? 0 };
     this.#attempt(() => {
-      this.#snapshotter = new Snapshotter(machine, head);
+      const sessions = this.#sessions.freeze();
+      const snapshot = () => {
+        const view = machine.snapshot();
+        return joinContent(sessions, view instanceof Uint8Array ? [view] : view);
+      };
+      this.#snapshotter = new Snapshotter({ snapshot }, head);
     });
   }
 
@@ -418,8 +446,10 @@ function* eachAfter<Item>(before: () => void, items: Iterable<Item>): Iterable<I
 
 function describe(index: number, term: number, kind: EntryKind, command: unknown): AppliedEntry {
   switch (kind) {
-    case EntryKind.command:
     case EntryKind.sessionCommand:
+      if (command === undefined) return { index, term, kind: "session" };
+      return { index, term, kind: "command", command };
+    case EntryKind.command:
       return { index, term, kind: "command", command };
     case EntryKind.noop:
       return { index, term, kind: "noop" };

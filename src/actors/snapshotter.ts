@@ -52,7 +52,7 @@ export class Snapshotter {
    * Freezes the state as it is now.
    * @throws RaftError `ERR_MACHINE_THREW` when the machine refuses, or returns no bytes.
    */
-  constructor(machine: StateMachine, head: Head) {
+  constructor(machine: Pick<StateMachine, "snapshot">, head: Head) {
     this.#head = head;
     try {
       const view = machine.snapshot();

@@ -21,7 +21,7 @@ import { collectMetrics, type Metric } from "./metrics.ts";
 import type { Counters } from "./network.ts";
 import { type ParsedOptions, parseOptions, type SupervisorOptions } from "./options.ts";
 import { type Internals, Peer, type Proposed, type ProposeOptions, type QueryOptions } from "./peer-handle.ts";
-import { Proposer } from "./proposer.ts";
+import { type CallResult, Proposer } from "./proposer.ts";
 import {
   type ClusterEvent,
   type EventData,
@@ -30,6 +30,7 @@ import {
   type SharedWords,
   type SupervisorData,
 } from "./protocol.ts";
+import { Session, type SessionOptions } from "./session.ts";
 import type { SupervisorApi } from "./supervisor-thread.ts";
 import { spawnThread } from "./thread.ts";
 
@@ -164,7 +165,7 @@ export class Supervisor {
 
     const internals: Internals = {
       propose: (command, callOptions, to) => this.#propose(command, callOptions, to),
-      query: (query, callOptions, to) => this.#query(query, callOptions, to),
+      query: async (query, callOptions, to) => (await this.#query(query, callOptions, to)).result,
       status: (id) => this.#board.status(id),
       control: async (name, id) => {
         // Who has ended a peer finds no calls handed to it from then on.
@@ -220,8 +221,33 @@ export class Supervisor {
   }
 
   /** Asks the state machine, by default with the guarantee of linearizability (§8). */
-  query<Answer = unknown>(query: unknown, options: QueryOptions = {}): Promise<Answer> {
-    return this.#query(query, options, undefined) as Promise<Answer>;
+  async query<Answer = unknown>(query: unknown, options: QueryOptions = {}): Promise<Answer> {
+    return (await this.#query(query, options, undefined)).result as Answer;
+  }
+
+  /**
+   * A client's session: what is proposed in it is carried out exactly once and in order, through whatever happens to the
+   * peers, until its deadline. Costs one command when it is first used. One is enough for an app; commands in it do not
+   * overtake each other, so callers that have nothing to do with each other may want one each.
+   * @throws RaftError `ERR_INVALID_OPTION`, `ERR_UNKNOWN_PEER`
+   */
+  session(options: SessionOptions = {}): Session {
+    for (const id of options.via ?? []) this.peer(id);
+    const { maxCommandBytes, electionMs } = this.#options;
+    return new Session(
+      {
+        proposer: this.#proposer,
+        maxCommandBytes,
+        // By then a leader that died has a successor, mostly.
+        retryMs: electionMs[1] * 2,
+        defaultTimeoutMs: DEFAULT_TIMEOUT_MS,
+        query: (query, callOptions, seen) => {
+          const minIndex = Math.max(seen, callOptions.minIndex ?? 0);
+          return this.#query(query, { ...callOptions, minIndex }, undefined);
+        },
+      },
+      options,
+    );
   }
 
   /** The peer that leads; waits until one is known. @throws RaftError `ERR_ABORTED`, `ERR_STOPPED` */
@@ -295,11 +321,12 @@ export class Supervisor {
     );
   }
 
-  async #query(query: unknown, options: QueryOptions, to: PeerId | undefined): Promise<unknown> {
+  async #query(query: unknown, options: QueryOptions, to: PeerId | undefined): Promise<CallResult> {
     const data = encode(query, "query", this.#options.maxCommandBytes);
-    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, consistency = "linearizable", client } = options;
-    const call = { to, timeoutMs, signal, onAppended: undefined, client };
-    return (await this.#proposer.submit(consistency, data, call)).result;
+    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, consistency = "linearizable", client, minIndex = 0 } = options;
+    const via = options.via === undefined ? undefined : new Set(options.via);
+    const call = { to, timeoutMs, signal, onAppended: undefined, client, via, minIndex };
+    return this.#proposer.submit(consistency, data, call);
   }
 
   #onNews(news: News): void {

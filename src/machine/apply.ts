@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import type { Outcome, RaftErrorCode } from "../raft/errors.ts";
 import type { ApplyContext, StateMachine } from "./state-machine.ts";
 
 /** What user code threw, as plain data. */
@@ -7,6 +8,8 @@ export interface Thrown {
   readonly message: string;
   /** Only of an error that tells of a mistake in the machine, such as a TypeError. */
   readonly stack?: string;
+  /** The machine was not asked: the command's session refused it. */
+  readonly refusal?: { readonly code: RaftErrorCode; readonly outcome: Outcome };
 }
 
 /** What a command or query came to: its result, or what was thrown in its place. */

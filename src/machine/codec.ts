@@ -144,7 +144,13 @@ export function decode(bytes: Uint8Array): unknown {
   }
 }
 
-type PackedThrow = readonly [at: number, name: string, message: string, stack: string | undefined];
+type PackedThrow = readonly [
+  at: number,
+  name: string,
+  message: string,
+  stack: string | undefined,
+  refusal?: Thrown["refusal"],
+];
 
 /**
  * What commands or queries came to, in order, as bytes in a buffer of their own that can be transferred. Never throws:
@@ -156,7 +162,9 @@ export function encodeResults(results: readonly Applied[]): Uint8Array {
   results.forEach(({ threw, result }, at) => {
     const problem = threw ?? unfit(result);
     values.push(problem === undefined ? result : undefined);
-    if (problem !== undefined) throws.push([at, problem.name, problem.message, problem.stack]);
+    if (problem === undefined) return;
+    const { name, message, stack, refusal } = problem;
+    throws.push(refusal === undefined ? [at, name, message, stack] : [at, name, message, stack, refusal]);
   });
   return new Uint8Array(packResults(values, throws));
 }
@@ -186,8 +194,9 @@ export function decodeResults(bytes: Uint8Array): Applied[] {
   const packed = decode(bytes) as unknown[] | { values: unknown[]; throws: PackedThrow[] };
   if (Array.isArray(packed)) return packed.map((result) => ({ result, threw: undefined }));
   const results = packed.values.map((result): Applied => ({ result, threw: undefined }));
-  for (const [at, name, message, stack] of packed.throws) {
-    results[at] = { result: undefined, threw: { name, message, ...(stack === undefined ? {} : { stack }) } };
+  for (const [at, name, message, stack, refusal] of packed.throws) {
+    const threw = { name, message, ...(stack === undefined ? {} : { stack }), ...(refusal && { refusal }) };
+    results[at] = { result: undefined, threw };
   }
   return results;
 }

@@ -1,101 +1,67 @@
 import { createHash } from "node:crypto";
 import { inspect, isDeepStrictEqual } from "node:util";
+import { ChangeHistory, sizeOf } from "./change-history.ts";
 import { decode, packBriefly } from "./codec.ts";
+import {
+  type KeyValueAnswer,
+  type KeyValueCommand,
+  type KeyValueEntry,
+  type KeyValuePage,
+  type KeyValueQuery,
+  type KeyValueRange,
+  type KeyValueResult,
+  type KeyValueTransaction,
+  type KeyValueWrite,
+  MAX_KEY_BYTES,
+  MAX_STRING_LENGTH,
+  type TransactionResult,
+} from "./key-value-types.ts";
 import { joinRecords, readRecords } from "./records.ts";
-import type { StateMachine } from "./state-machine.ts";
+import { SortedKeys } from "./sorted-keys.ts";
+import type { ApplyContext, StateMachine } from "./state-machine.ts";
+
+const DEFAULT_PAGE = 100;
+const MAX_PAGE = 1_000;
+/** About how large an answer of many entries may grow before it is cut. */
+const PAGE_BYTES = 1 << 20;
+
+/** What stands at a key. Never written to again, so that an array of all of them is a frozen view of the map. */
+type Cell = KeyValueEntry;
 
 /**
- * What a {@link KeyValueMap} can be told. Keys are strings of at least one character; values are anything that can be
- * encoded, but undefined: that stands for "no such key".
+ * The state machine that ships: a map from strings to values, each with a version. Bad commands throw, and change nothing.
  */
-export type KeyValueCommand =
-  | { readonly op: "put"; readonly key: string; readonly value: unknown }
-  /** Reads as a command, and so in the order of the log. A query is cheaper. */
-  | { readonly op: "get"; readonly key: string }
-  /** Adds to the end of a string, or makes one. Anything else at the key is an error. */
-  | { readonly op: "append"; readonly key: string; readonly value: string }
-  | { readonly op: "delete"; readonly key: string }
-  /** Puts `value` if `expected` is there: the same by structure, or, when undefined, no such key. It must be given. */
-  | { readonly op: "cas"; readonly key: string; readonly expected: unknown; readonly value: unknown };
-
-interface KeyValueResults {
-  /** Whether the key was there before. */
-  put: boolean;
-  /** The value, or undefined. */
-  get: unknown;
-  /** The length of the string that is there now, in UTF-16 units. */
-  append: number;
-  /** Whether the key was there before. */
-  delete: boolean;
-  cas: CompareAndSwapResult;
-}
-
-/** What a `cas` came to. */
-export interface CompareAndSwapResult {
-  readonly swapped: boolean;
-  /** If not swapped: what is there instead. */
-  readonly value: unknown;
-}
-
-/** What a command of kind `Command` comes to. */
-export type KeyValueResult<Command extends KeyValueCommand = KeyValueCommand> = KeyValueResults[Command["op"]];
-
-/** What a {@link KeyValueMap} can be asked. */
-export type KeyValueQuery =
-  | { readonly op: "get"; readonly key: string }
-  /** All keys, or those that begin with `prefix`, sorted by UTF-16 unit. */
-  | { readonly op: "keys"; readonly prefix?: string }
-  | { readonly op: "size" }
-  /** A hash of all keys and values, to compare the states of peers by. */
-  | { readonly op: "digest" };
-
-interface KeyValueAnswers {
-  /** The value, or undefined. */
-  get: unknown;
-  keys: string[];
-  size: number;
-  /** SHA-256 in hex. */
-  digest: string;
-}
-
-/** What a query of kind `Query` is answered. */
-export type KeyValueAnswer<Query extends KeyValueQuery = KeyValueQuery> = KeyValueAnswers[Query["op"]];
-
-/** Never written to again, so that an array of all cells is a frozen view of the map. */
-interface Cell {
-  readonly key: string;
-  readonly value: unknown;
-}
-
-/** The state machine that ships: a map from strings to values. Bad commands throw, and change nothing. */
 export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult, KeyValueQuery, KeyValueAnswer> {
-  readonly version = 1;
+  readonly version = 2;
   #cells = new Map<string, Cell>();
+  /** Made when it is first asked for, and kept up to date from then on. */
+  #sorted: SortedKeys | undefined;
+  /** Of the last command. */
+  #index = 0;
+  #history: ChangeHistory;
+  readonly #maxChanges: number | undefined;
+  /** The keys that the command at hand has written, with what was there before. */
+  readonly #touched = new Map<string, Cell | undefined>();
 
-  apply(command: KeyValueCommand): KeyValueResult {
-    const { key } = check(command);
-    const before = this.#cells.get(key)?.value;
-    switch (command.op) {
-      case "put":
-        this.#set(key, present(command));
-        return before !== undefined;
-      case "get":
-        return before;
-      case "append": {
-        const text = joined(before, command);
-        this.#set(key, text);
-        return text.length;
+  /** `maxChanges`: how many changes are kept for who watches; default 10,000. */
+  constructor({ maxChanges }: { readonly maxChanges?: number } = {}) {
+    this.#maxChanges = maxChanges;
+    this.#history = new ChangeHistory(0, maxChanges);
+  }
+
+  apply(command: KeyValueCommand, { index }: Pick<ApplyContext, "index"> = { index: this.#index + 1 }): KeyValueResult {
+    this.#index = index;
+    this.#touched.clear();
+    try {
+      const result = command?.op === "txn" ? this.#transact(command) : this.#write(command);
+      for (const key of this.#touched.keys()) {
+        const cell = this.#cells.get(key);
+        this.#history.add({ index, key, value: cell?.value, version: cell?.version ?? 0 });
       }
-      case "delete":
-        return this.#cells.delete(key);
-      case "cas":
-        if (!("expected" in command)) throw new Error("cas: expected: not given; give undefined for an absent key");
-        present(command);
-        if (!isDeepStrictEqual(before, command.expected)) return { swapped: false, value: before };
-        this.#set(key, command.value);
-        return { swapped: true, value: undefined };
-      default:
-        throw unknownOp(command, "put, get, append, delete or cas");
+      return result;
+    } catch (error) {
+      for (const [key, before] of this.#touched) this.#place(key, before);
+      throw error;
     }
   }
 
@@ -104,72 +70,177 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
     switch (query.op) {
       case "get":
         return this.#cells.get(check(query).key)?.value;
+      case "entry":
+        return this.#cells.get(check(query).key);
       case "keys":
-        return this.#sortedKeys().filter((key) => key.startsWith(query.prefix ?? ""));
+        return [...this.#keys(query.prefix ?? "", query.prefix ?? "")];
+      case "scan":
+        return this.#scan(query);
+      case "changes": {
+        const { after, key, prefix = "" } = query;
+        if (!Number.isInteger(after)) throw new Error(`changes: after: expected an index, got ${inspect(after)}`);
+        const fits = key === undefined ? (other: string) => other.startsWith(prefix) : (other: string) => other === key;
+        return this.#history.since(after, fits, MAX_PAGE);
+      }
       case "size":
         return this.#cells.size;
       case "digest":
         return this.#digest();
       default:
-        throw unknownOp(query, "get, keys, size or digest");
+        throw unknownOp(query, "get, entry, keys, scan, changes, size or digest");
     }
   }
 
   /** Takes 10 ms for a million keys; the chunks are made when they are pulled. */
   snapshot(): Iterable<Uint8Array> {
-    return chunks(Array.from(this.#cells.values()));
+    return chunks(Array.from(this.#cells.values()), this.#index);
   }
 
   restore(source: Iterable<Uint8Array>): void {
     const cells = new Map<string, Cell>();
-    let expected: unknown;
+    let head: readonly [count: number, index: number] | undefined;
     for (const record of readRecords(source)) {
-      if (expected === undefined) {
-        expected = decode(record);
+      if (head === undefined) {
+        // The first version of the format has the count alone, and no versions of keys.
+        const first = decode(record) as number | readonly [number, number];
+        head = typeof first === "number" ? [first, 0] : first;
         continue;
       }
-      const [key, value] = decode(record) as [string, unknown];
-      cells.set(key, { key, value });
+      const [key, value, version = 1] = decode(record) as [string, unknown, number?];
+      cells.set(key, { key, value, version });
     }
-    if (expected !== cells.size) {
-      throw new Error(`a snapshot that ends after ${cells.size} of ${inspect(expected)} entries`);
+    if (head?.[0] !== cells.size) {
+      throw new Error(`a snapshot that ends after ${cells.size} of ${inspect(head?.[0])} entries`);
     }
     this.#cells = cells;
+    this.#sorted = undefined;
+    this.#index = head[1];
+    this.#history = new ChangeHistory(this.#index, this.#maxChanges);
   }
 
-  #set(key: string, value: unknown): void {
-    this.#cells.set(key, { key, value });
+  #write(command: KeyValueWrite): KeyValueResult<KeyValueWrite> {
+    const { key } = check(command);
+    const before = this.#cells.get(key);
+    switch (command.op) {
+      case "put":
+        this.#put(key, present(command));
+        return before !== undefined;
+      case "set": {
+        const version = before?.version ?? 0;
+        const value = present(command);
+        if (command.version !== undefined && checkVersion("set", command.version) !== version) {
+          return { ok: false, version };
+        }
+        this.#put(key, value);
+        return { ok: true, version: version + 1 };
+      }
+      case "get":
+        return before?.value;
+      case "append": {
+        const text = joined(before?.value, command);
+        this.#put(key, text);
+        return text.length;
+      }
+      case "delete":
+        if (before !== undefined) this.#set(key, undefined);
+        return before !== undefined;
+      case "cas":
+        if (!("expected" in command)) throw new Error("cas: expected: not given; give undefined for an absent key");
+        present(command);
+        if (!isDeepStrictEqual(before?.value, command.expected)) return { swapped: false, value: before?.value };
+        this.#put(key, command.value);
+        return { swapped: true, value: undefined };
+      default:
+        throw unknownOp(command, "put, set, get, append, delete, cas or txn");
+    }
   }
 
-  #sortedKeys(): string[] {
-    return Array.from(this.#cells.keys()).sort();
+  #transact({ checks = [], commands }: KeyValueTransaction): TransactionResult {
+    if (!Array.isArray(commands)) throw new Error(`txn: commands: expected an array, got ${inspect(commands)}`);
+    if (!Array.isArray(checks)) throw new Error(`txn: checks: expected an array, got ${inspect(checks)}`);
+    for (const { key, version: expected } of checks) {
+      const { version } = this.#cells.get(check({ op: "txn", key }).key) ?? { version: 0 };
+      if (checkVersion("txn", expected) !== version) return { ok: false, results: [], conflict: { key, version } };
+    }
+    return { ok: true, results: commands.map((command) => this.#write(command)), conflict: undefined };
+  }
+
+  #scan({ prefix = "", from = "", to, limit = DEFAULT_PAGE }: KeyValueRange): KeyValuePage {
+    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
+      throw new Error(`scan: limit: expected an integer from 1 to ${MAX_PAGE}, got ${inspect(limit)}`);
+    }
+    const entries: KeyValueEntry[] = [];
+    let bytes = 0;
+    for (const key of this.#keys(from > prefix ? from : prefix, prefix)) {
+      if (to !== undefined && key >= to) break;
+      if (entries.length >= limit || bytes > PAGE_BYTES) return { entries, next: key };
+      const cell = this.#cells.get(key);
+      if (cell === undefined) continue;
+      entries.push(cell);
+      bytes += key.length + sizeOf(cell.value);
+    }
+    return { entries, next: undefined };
+  }
+
+  *#keys(from: string, prefix: string): Generator<string> {
+    this.#sorted ??= new SortedKeys(this.#cells.keys());
+    for (const key of this.#sorted.from(from)) {
+      // Those that begin alike stand together.
+      if (!key.startsWith(prefix)) return;
+      yield key;
+    }
+  }
+
+  #put(key: string, value: unknown): void {
+    this.#set(key, { key, value, version: (this.#cells.get(key)?.version ?? 0) + 1 });
+  }
+
+  #set(key: string, cell: Cell | undefined): void {
+    if (!this.#touched.has(key)) this.#touched.set(key, this.#cells.get(key));
+    this.#place(key, cell);
+  }
+
+  #place(key: string, cell: Cell | undefined): void {
+    if (cell === undefined) {
+      if (this.#cells.delete(key)) this.#sorted?.delete(key);
+      return;
+    }
+    if (this.#sorted !== undefined && !this.#cells.has(key)) this.#sorted.add(key);
+    this.#cells.set(key, cell);
   }
 
   #digest(): string {
     const hash = createHash("sha256");
-    const sorted = this.#sortedKeys().map((key) => ({ key, value: this.#cells.get(key)?.value }));
-    for (const chunk of chunks(sorted)) hash.update(chunk);
+    const sorted = [...this.#cells.values()].sort((left, right) => (left.key < right.key ? -1 : 1));
+    for (const chunk of chunks(sorted, 0)) hash.update(chunk);
     return hash.digest("hex");
   }
 }
 
-/** First the number of entries, then one record an entry. */
-function chunks(cells: readonly Cell[]): Iterable<Uint8Array> {
+/** First the number of entries and the index of the last command, then one record an entry. */
+function chunks(cells: readonly Cell[], index: number): Iterable<Uint8Array> {
   function* records(): Generator<Uint8Array> {
-    yield packBriefly(cells.length);
-    for (const cell of cells) yield packBriefly([cell.key, cell.value]);
+    yield packBriefly([cells.length, index]);
+    for (const { key, value, version } of cells) yield packBriefly([key, value, version]);
   }
   return joinRecords(records());
 }
 
 function check<Input extends { readonly op: string; readonly key: string }>(command: Input): Input {
   if (typeof command !== "object" || command === null) throw new Error(`expected a command, got ${inspect(command)}`);
-  if (typeof command.key !== "string" || command.key === "") {
-    throw new Error(
-      `${String(command.op)}: key: expected a string of at least one character, got ${inspect(command.key)}`,
-    );
+  const { op, key } = command;
+  if (typeof key !== "string" || key === "") {
+    throw new Error(`${String(op)}: key: expected a string of at least one character, got ${inspect(key)}`);
+  }
+  if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
+    throw new Error(`${op}: key: expected at most ${MAX_KEY_BYTES} bytes, got ${Buffer.byteLength(key)}`);
   }
   return command;
+}
+
+function checkVersion(op: string, version: number): number {
+  if (Number.isInteger(version) && version >= 0) return version;
+  throw new Error(`${op}: version: expected a whole number, 0 for an absent key, got ${inspect(version)}`);
 }
 
 function present({ op, value }: { readonly op: string; readonly value: unknown }): unknown {
@@ -181,6 +252,9 @@ function joined(before: unknown, { key, value }: { readonly key: string; readonl
   if (typeof value !== "string") throw new Error(`append: value: expected a string, got ${inspect(value)}`);
   if (before === undefined) return value;
   if (typeof before !== "string") throw new Error(`append: ${inspect(key)} holds no string but ${inspect(before)}`);
+  if (before.length + value.length > MAX_STRING_LENGTH) {
+    throw new Error(`append: ${inspect(key)} would hold more than ${MAX_STRING_LENGTH} characters`);
+  }
   return before + value;
 }
 

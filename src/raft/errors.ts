@@ -12,6 +12,14 @@ export type RaftErrorCode =
   | "ERR_MACHINE_THREW"
   /** A call of the state machine did not return within `stuckMs`: the peer's thread was ended. */
   | "ERR_MACHINE_STUCK"
+  /** The client's session has expired, or had to make room: see `outcome` for the command. The next one opens another. */
+  | "ERR_SESSION_EXPIRED"
+  /** The session belongs to another client, or the command's result was given up already. Nothing is executed twice. */
+  | "ERR_SESSION_CONFLICT"
+  /** An earlier command of the session is missing: not applied. A session sends both again by itself. */
+  | "ERR_SESSION_GAP"
+  /** What is asked for, from an index on, is not kept any more; see `firstIndex`. */
+  | "ERR_COMPACTED"
   /** A query, or a command that was not handed over yet, was not answered in time. */
   | "ERR_TIMEOUT"
   /** The signal was aborted before the command was handed over. */
@@ -58,6 +66,8 @@ export interface RaftErrorInfo {
   readonly cause?: unknown;
   /** The leader as far as the one who refused knows; only with `ERR_NOT_LEADER`. */
   readonly leader?: string | undefined;
+  /** The first index that is left; only with `ERR_COMPACTED`. */
+  readonly firstIndex?: number | undefined;
 }
 
 /** Every error that flotilla makes. */
@@ -66,12 +76,14 @@ export class RaftError extends Error {
   readonly code: RaftErrorCode;
   readonly outcome: Outcome;
   readonly leader: string | undefined;
+  readonly firstIndex: number | undefined;
 
   constructor(code: RaftErrorCode, message: string, info: RaftErrorInfo = {}) {
     super(message, "cause" in info ? { cause: info.cause } : undefined);
     this.code = code;
     this.outcome = info.outcome ?? "not-applied";
     this.leader = info.leader;
+    this.firstIndex = info.firstIndex;
   }
 }
 

@@ -1,10 +1,10 @@
-import type { KeyValueCommand } from "../machine/key-value.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { ClientId, Operation, OperationOutcome } from "./history.ts";
 import { inspectShort } from "./inspect-short.ts";
+import type { KeyValueInput } from "./linearizability/key-value.ts";
 
 /** A call of a client of the key-value map, as `keyValueModel` takes it. */
-export type KeyValueOperation = Operation<KeyValueCommand, unknown>;
+export type KeyValueOperation = Operation<KeyValueInput, unknown>;
 
 type FieldName = "client" | "op" | "key" | "value" | "expected" | "applied" | "output" | "call" | "return" | "outcome";
 type Fields = Readonly<Partial<Record<FieldName, unknown>>>;
@@ -110,7 +110,7 @@ class Line {
     throw this.#wrong("client", "a number or a string");
   }
 
-  #input(): KeyValueCommand {
+  #input(): KeyValueInput {
     const op = this.#field("op");
     const key = this.#field("key");
     if (typeof key !== "string" || key === "") throw this.#wrong("key", "a string of at least one character");
@@ -138,7 +138,7 @@ class Line {
     return value;
   }
 
-  #output({ op }: KeyValueCommand): unknown {
+  #output({ op }: KeyValueInput): unknown {
     if (op === "get") return this.#field("output");
     if (op !== "cas") return undefined;
     const swapped = this.#field("applied");

@@ -19,7 +19,7 @@ export {
 } from "./linearizability/check.ts";
 export { type CounterInput, counterModel } from "./linearizability/counter.ts";
 export { explain } from "./linearizability/explain.ts";
-export { type KeyValueOutput, keyValueModel } from "./linearizability/key-value.ts";
+export { type KeyValueInput, type KeyValueOutput, keyValueModel } from "./linearizability/key-value.ts";
 export { type Model, type ModelOperation, type OrUnknown, UNKNOWN } from "./linearizability/model.ts";
 export type { Exhausted } from "./linearizability/partition.ts";
 export { drawHistory } from "./linearizability/picture.ts";

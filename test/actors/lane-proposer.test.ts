@@ -37,7 +37,7 @@ class FakePeer {
   }
 
   answers(id: number, result: unknown): void {
-    this.reply({ kind: "answer", id, answer: encodeResults([{ result, threw: undefined }]) });
+    this.reply({ kind: "answer", id, index: 0, answer: encodeResults([{ result, threw: undefined }]) });
   }
 
   dies(): void {

@@ -24,7 +24,7 @@ function setUp() {
 }
 
 function call(kind: Call["kind"], onAppended?: Call["onAppended"]): Call {
-  return { kind, data: pack("x"), onAppended, settle: () => {}, fail: () => {}, id: 0 };
+  return { kind, data: pack("x"), inSession: false, minIndex: 0, onAppended, settle: () => {}, fail: () => {}, id: 0 };
 }
 
 /** Long enough for what was posted to arrive: several turns of the event loop. */
@@ -76,7 +76,7 @@ describe("a lane", () => {
     reply(
       { kind: "appended", firstId: 1, count: 3, index: 10, term: 2 },
       { kind: "results", firstId: 2, count: 2, index: 11, term: 2, results: results("b", "c") },
-      { kind: "answer", id: 4, answer: results("d") },
+      { kind: "answer", index: 0, id: 4, answer: results("d") },
       { kind: "results", firstId: 1, count: 1, index: 10, term: 2, results: results("a") },
       { kind: "results", firstId: 1, count: 1, index: 10, term: 2, results: results("again") },
     );

@@ -3,6 +3,8 @@ import type { LaneReply, LaneRequest } from "../../src/actors/protocol.ts";
 import { Shell } from "../../src/actors/shell.ts";
 import { decodeFrames, encodeFrames, type Packet } from "../../src/actors/wire.ts";
 import { decodeResults, pack } from "../../src/machine/codec.ts";
+import { Sessions } from "../../src/machine/sessions.ts";
+import { joinContent } from "../../src/machine/snapshot-content.ts";
 import type { StateMachine } from "../../src/machine/state-machine.ts";
 import type { Save } from "../../src/raft/effects.ts";
 import { EntryKind, packEntries } from "../../src/raft/entry.ts";
@@ -233,8 +235,8 @@ describe("a turn of the shell", () => {
     const peer = setUp(["a", "b", "c"]);
     peer.elect();
     peer.take();
-    peer.shell.request(CLIENT, { kind: "query", id: 1, query: pack("all"), consistency: "linearizable" });
-    peer.shell.request(CLIENT, { kind: "query", id: 2, query: pack("all"), consistency: "local" });
+    peer.shell.request(CLIENT, { kind: "query", id: 1, query: pack("all"), consistency: "linearizable", minIndex: 0 });
+    peer.shell.request(CLIENT, { kind: "query", id: 2, query: pack("all"), consistency: "local", minIndex: 0 });
     peer.shell.turn();
     expect(peer.replies).toMatchObject([{ kind: "answer", id: 2 }]);
     peer.acknowledge("b");
@@ -321,7 +323,7 @@ describe("snapshots", () => {
     peer.shell.request(CLIENT, propose(1, "lost"));
     peer.shell.turn();
     peer.replies.length = 0;
-    const data = new TextEncoder().encode('["x","y"]');
+    const data = Buffer.concat([...joinContent(new Sessions().freeze(), [new TextEncoder().encode('["x","y"]')])]);
     const info = {
       ...{ index: 9, term: 4, time: 1, version: 0, chunks: 1, bytes: data.byteLength },
       configuration: { voters: ["a", "b", "c"] },

@@ -65,16 +65,17 @@ describe("the package", { timeout: LONG_MS }, () => {
   test("can be imported by every name that it exports", async () => {
     const { exports } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
     const names = Object.keys(exports).filter((name) => name !== "./package.json");
-    expect(names).toEqual([".", "./raft", "./storage", "./testing"]);
+    expect(names).toEqual([".", "./raft", "./storage", "./kv", "./testing"]);
     const imports = names.map(
       (name) => `import * as m${names.indexOf(name)} from ${JSON.stringify(name.replace(".", "flotilla"))};`,
     );
     const prints = names.map((_, at) => `console.log(Object.keys(m${at}).join(" "));`);
     await writeFile(join(project, "imports.js"), [...imports, ...prints].join("\n"));
-    const [main, raft, storage, testing] = (await node("imports.js")).trim().split("\n");
-    expect(main?.split(" ")).toEqual(["KeyValueMap", "Peer", "RaftError", "Supervisor"]);
+    const [main, raft, storage, kv, testing] = (await node("imports.js")).trim().split("\n");
+    expect(main?.split(" ")).toEqual(["KeyValueMap", "Peer", "RaftError", "Session", "Supervisor"]);
     expect(raft).toContain("Raft");
     expect(storage).toContain("LmdbStore");
+    expect(kv).toBe("KvClient");
     expect(testing).toContain("spawnCluster");
   });
 

@@ -1,4 +1,5 @@
 import { decode } from "../../machine/codec.ts";
+import { readSessionHeader, SESSION_HEADER_BYTES } from "../../machine/sessions.ts";
 import { EntryKind, parseConfiguration } from "../../raft/entry.ts";
 import type { EntryReport } from "../../storage/store-report.ts";
 
@@ -18,7 +19,6 @@ export interface Entry {
 }
 
 const KINDS = new Map<number, string>(Object.entries(EntryKind).map(([name, kind]) => [kind, name]));
-const SESSION_BYTES = 16;
 
 /** Decodes an entry. What makes no sense is said instead. */
 export function readEntry({ index, term, time, kind, data }: EntryReport): Entry {
@@ -30,9 +30,10 @@ export function readEntry({ index, term, time, kind, data }: EntryReport): Entry
       case EntryKind.configuration:
         return { ...entry, command: parseConfiguration(data) };
       case EntryKind.sessionCommand: {
-        const header = new DataView(data.buffer, data.byteOffset, data.byteLength);
-        const session = { id: header.getFloat64(0, true), sequence: header.getFloat64(8, true) };
-        return { ...entry, session, command: decode(data.subarray(SESSION_BYTES)) };
+        const { session: id, sequence } = readSessionHeader(data);
+        const command = data.subarray(SESSION_HEADER_BYTES);
+        const session = { id: id === 0 ? index : id, sequence };
+        return command.byteLength === 0 ? { ...entry, session } : { ...entry, session, command: decode(command) };
       }
       default:
         return { ...entry, command: decode(data) };

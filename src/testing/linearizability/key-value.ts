@@ -1,8 +1,11 @@
-import type { KeyValueCommand } from "../../machine/key-value.ts";
+import type { KeyValueWrite } from "../../machine/key-value-types.ts";
 import { RaftError } from "../../raft/errors.ts";
 import { inspectShort } from "../inspect-short.ts";
 import { type Model, type ModelOperation, type OrUnknown, UNKNOWN } from "./model.ts";
 import { valueKey } from "./value-key.ts";
+
+/** What may be done to one key, as the model knows it: a key has a value, and no version. */
+export type KeyValueInput = Exclude<KeyValueWrite, { readonly op: "set" }>;
 
 /**
  * What an operation on a key may come to. Of a `get` the value, null or undefined for an absent key. Of a `cas` whether it was `swapped`, and,
@@ -10,14 +13,14 @@ import { valueKey } from "./value-key.ts";
  */
 export type KeyValueOutput = unknown;
 
-type Operation = ModelOperation<KeyValueCommand, KeyValueOutput>;
+type Operation = ModelOperation<KeyValueInput, KeyValueOutput>;
 
 /**
  * The key-value map that ships with flotilla, key by key. Null stands for an absent key, as in JSON; so no value is
  * null. As in the map, an append to an absent key makes it, and one to anything but a string changes nothing and is no
  * success.
  */
-export const keyValueModel: Model<unknown, KeyValueCommand, KeyValueOutput> = {
+export const keyValueModel: Model<unknown, KeyValueInput, KeyValueOutput> = {
   name: "key-value",
   init: () => null,
   step: stepCell,
@@ -51,7 +54,7 @@ function written(value: unknown): unknown {
   throw new RaftError("ERR_INVALID_HISTORY", "expected a value to write, got null, which stands for an absent key");
 }
 
-function stepCell(state: unknown, input: KeyValueCommand, output: OrUnknown<KeyValueOutput>): unknown {
+function stepCell(state: unknown, input: KeyValueInput, output: OrUnknown<KeyValueOutput>): unknown {
   switch (input.op) {
     case "get":
       return output === UNKNOWN || isSame(state, output) ? state : undefined;
@@ -89,7 +92,7 @@ class Unseen {
  * in the history fail and allow the same operations from here on: they are one state. That is what makes appends of
  * unknown outcome bearable: of all their orders only those are told apart that somebody has seen.
  */
-function narrowKeyValue(operations: readonly Operation[]): Model<unknown, KeyValueCommand, KeyValueOutput> {
+function narrowKeyValue(operations: readonly Operation[]): Model<unknown, KeyValueInput, KeyValueOutput> {
   const { texts, others, needsUnseen } = survey(operations);
   const unseenText = new Unseen(true);
   const unseenOther = new Unseen(false);
@@ -110,7 +113,7 @@ function narrowKeyValue(operations: readonly Operation[]): Model<unknown, KeyVal
   };
 }
 
-function stepUnseen(state: Unseen, input: KeyValueCommand, output: OrUnknown<KeyValueOutput>): unknown {
+function stepUnseen(state: Unseen, input: KeyValueInput, output: OrUnknown<KeyValueOutput>): unknown {
   switch (input.op) {
     case "get":
       return output === UNKNOWN ? state : undefined;
@@ -172,7 +175,7 @@ function beginsOneOf(sorted: readonly string[], text: string): boolean {
   return sorted[low]?.startsWith(text) === true;
 }
 
-function describeKeyValue(input: KeyValueCommand, output: OrUnknown<KeyValueOutput>): string {
+function describeKeyValue(input: KeyValueInput, output: OrUnknown<KeyValueOutput>): string {
   const { op, key } = input;
   const show = (value: unknown) => (value === null || value === undefined ? "absent" : inspectShort(value));
   switch (op) {

@@ -1,4 +1,4 @@
-import type { KeyValueCommand } from "../../machine/key-value.ts";
+import type { KeyValueInput } from "./key-value.ts";
 import { keyValueModel } from "./key-value.ts";
 import type { Model } from "./model.ts";
 
@@ -23,7 +23,7 @@ export const registerModel: Model<unknown, RegisterInput, RegisterOutput> = {
 
 /** A key-value map has a register for each key. */
 function asRegister(
-  model: Model<unknown, KeyValueCommand, unknown>,
+  model: Model<unknown, KeyValueInput, unknown>,
 ): Pick<Model<unknown, RegisterInput, RegisterOutput>, "name" | "init" | "step" | "stateKey" | "describe"> {
   return {
     name: "register",
@@ -38,7 +38,7 @@ function asRegister(
   };
 }
 
-function asCommand(input: RegisterInput): KeyValueCommand {
+function asCommand(input: RegisterInput): KeyValueInput {
   switch (input.op) {
     case "read":
       return { op: "get", key: "register" };

@@ -1,5 +1,6 @@
 import { workerData } from "node:worker_threads";
-import { KeyValueMap, type KeyValueQuery } from "../../../src/machine/key-value.ts";
+import { KeyValueMap } from "../../../src/machine/key-value.ts";
+import type { KeyValueQuery } from "../../../src/machine/key-value-types.ts";
 
 /** A map that can bring the supervisor's thread down, by sending it what is no mail. */
 export default class SupervisorKiller extends KeyValueMap {

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import { type KeyValueCommand, KeyValueMap } from "../../../src/machine/key-value.ts";
+import { KeyValueMap } from "../../../src/machine/key-value.ts";
 import type { Operation } from "../../../src/testing/history.ts";
+import type { KeyValueInput } from "../../../src/testing/linearizability/key-value.ts";
 
-type Call = Operation<KeyValueCommand, unknown>;
+type Call = Operation<KeyValueInput, unknown>;
 
 /**
  * The slow twin: tries every order of the operations that their times allow, and of those of unknown outcome every
@@ -15,7 +16,7 @@ export function isLinearizable(history: readonly Call[]): boolean {
   );
 }
 
-function search(left: readonly Call[], done: readonly KeyValueCommand[]): boolean {
+function search(left: readonly Call[], done: readonly KeyValueInput[]): boolean {
   if (left.every(({ outcome }) => outcome === "unknown")) return true;
   return left.some((operation) => {
     const mustWait = left.some(({ outcome, return: end = 0 }) => outcome === "ok" && end < operation.call);
@@ -29,7 +30,7 @@ function search(left: readonly Call[], done: readonly KeyValueCommand[]): boolea
   });
 }
 
-function resultOf(done: readonly KeyValueCommand[], last: KeyValueCommand): unknown {
+function resultOf(done: readonly KeyValueInput[], last: KeyValueInput): unknown {
   const map = new KeyValueMap();
   let result: unknown;
   for (const command of [...done, last]) {

@@ -1,15 +1,15 @@
 import type { Worker } from "node:worker_threads";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { generateHistory } from "../../../bench/history-workload.ts";
-import type { KeyValueCommand } from "../../../src/machine/key-value.ts";
 import type { Operation, OperationOutcome } from "../../../src/testing/history.ts";
 import { checkLinearizable } from "../../../src/testing/linearizability/check.ts";
 import { counterModel } from "../../../src/testing/linearizability/counter.ts";
+import type { KeyValueInput } from "../../../src/testing/linearizability/key-value.ts";
 import { keyValueModel } from "../../../src/testing/linearizability/key-value.ts";
 import { type Model, UNKNOWN } from "../../../src/testing/linearizability/model.ts";
 import { registerModel } from "../../../src/testing/linearizability/register.ts";
 
-type Call = Operation<KeyValueCommand, unknown>;
+type Call = Operation<KeyValueInput, unknown>;
 
 let clients = 0;
 function call<Input>(
@@ -22,11 +22,11 @@ function call<Input>(
   return { client: clients++, input, output, call: begin, return: end, outcome };
 }
 
-const put = (value: unknown): KeyValueCommand => ({ op: "put", key: "k", value });
-const append = (value: string): KeyValueCommand => ({ op: "append", key: "k", value });
-const get: KeyValueCommand = { op: "get", key: "k" };
-const remove: KeyValueCommand = { op: "delete", key: "k" };
-const cas = (expected: unknown, value: unknown): KeyValueCommand => ({ op: "cas", key: "k", expected, value });
+const put = (value: unknown): KeyValueInput => ({ op: "put", key: "k", value });
+const append = (value: string): KeyValueInput => ({ op: "append", key: "k", value });
+const get: KeyValueInput = { op: "get", key: "k" };
+const remove: KeyValueInput = { op: "delete", key: "k" };
+const cas = (expected: unknown, value: unknown): KeyValueInput => ({ op: "cas", key: "k", expected, value });
 
 async function verdictOf(...history: Call[]): Promise<string> {
   return (await checkLinearizable(history, keyValueModel)).verdict;

@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
-import { type KeyValueCommand, KeyValueMap } from "../../../src/machine/key-value.ts";
+import { KeyValueMap } from "../../../src/machine/key-value.ts";
 import { seededRandom } from "../../../src/raft/random.ts";
 import type { Operation } from "../../../src/testing/history.ts";
 import { checkLinearizable } from "../../../src/testing/linearizability/check.ts";
+import type { KeyValueInput } from "../../../src/testing/linearizability/key-value.ts";
 import { keyValueModel } from "../../../src/testing/linearizability/key-value.ts";
 import { isLinearizable } from "./brute-force.ts";
 
-type Call = Operation<KeyValueCommand, unknown>;
+type Call = Operation<KeyValueInput, unknown>;
 
 /** A few calls that overlap, of few values, so that they meet. Outputs are mostly those of some order, but times are not. */
 function randomHistory(seed: number): Call[] {
@@ -15,14 +16,14 @@ function randomHistory(seed: number): Call[] {
   const texts = ["a", "b", "ab", "aa"];
   const value = () => (random() < 0.1 ? 1 : texts[below(random() < 0.5 ? 2 : 4)]);
   const map = new KeyValueMap();
-  const apply = (input: KeyValueCommand): unknown => {
+  const apply = (input: KeyValueInput): unknown => {
     try {
       return map.apply(input);
     } catch {
       return undefined;
     }
   };
-  const commandOn = (key: string): KeyValueCommand => {
+  const commandOn = (key: string): KeyValueInput => {
     const kinds = ["get", "get", "get", "put", "append", "append", "cas", "delete"] as const;
     const op = kinds[below(kinds.length)] ?? "get";
     if (op === "get" || op === "delete") return { op, key };
@@ -42,7 +43,7 @@ function randomHistory(seed: number): Call[] {
     return { ...common, output: outputOf(input, told), return: call + below(spread), outcome: "ok" };
   });
 
-  function outputOf(input: KeyValueCommand, told: unknown): unknown {
+  function outputOf(input: KeyValueInput, told: unknown): unknown {
     const isWrong = random() < 0.2;
     if (input.op === "get") return isWrong ? value() : (told ?? null);
     if (input.op !== "cas") return undefined;

@@ -1,0 +1,386 @@
+import { randomInt } from "node:crypto";
+import { performance } from "node:perf_hooks";
+import { inspect } from "node:util";
+import { encode } from "../machine/codec.ts";
+import { MAX_RESULTS, packOpenSession, packSessionCommand } from "../machine/sessions.ts";
+import { RaftError } from "../raft/errors.ts";
+import type { PeerId } from "../raft/message.ts";
+import type { Proposed, QueryOptions, WaitOptions } from "./peer-handle.ts";
+import type { CallResult, Proposer } from "./proposer.ts";
+
+/** How a session is to be used; see {@link Session}. */
+export interface SessionOptions {
+  /** As which client its calls are made, for the rules of `faults.client`. */
+  readonly client?: string | undefined;
+  /** The peers that its calls may go to. Commands need the leader to be among them. Default: all. */
+  readonly via?: readonly PeerId[] | undefined;
+  /**
+   * After how many milliseconds without a command the cluster forgets the session, by the time stamps of the log; a
+   * command that comes later finds a new one. Default an hour.
+   */
+  readonly expireMs?: number | undefined;
+}
+
+/** What a session needs of its supervisor. */
+export interface SessionHost {
+  readonly proposer: Pick<Proposer, "submit" | "overloaded">;
+  readonly maxCommandBytes: number;
+  /** How long an attempt may go unanswered before the command is sent again, in milliseconds; it doubles each time. */
+  readonly retryMs: number;
+  readonly defaultTimeoutMs: number;
+  readonly query: (query: unknown, options: QueryOptions, seen: number) => Promise<CallResult>;
+}
+
+const HOUR_MS = 3_600_000;
+/** How many times the first wait for an answer the longest one is. */
+const MOST_PATIENCE = 8;
+/** The wait before an attempt that follows a refusal; it doubles each time. */
+const BACKOFF_MS = [5, 250] as const;
+const NOTHING = new Uint8Array();
+
+/** What the cluster knows the session by. It has a new one when it was idle for long, or has expired. */
+interface Opened {
+  readonly id: number;
+  readonly owner: number;
+  nextSequence: number;
+  /** In the order of their numbers, from the first that has no answer. */
+  readonly window: Command[];
+}
+
+interface Command {
+  data: Uint8Array;
+  readonly deadline: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly settle: (result: Proposed | RaftError) => void;
+  sequence: number;
+  /** The caller has its result or error. */
+  isSettled: boolean;
+  /** The cluster has said what the command came to. */
+  isAnswered: boolean;
+  /** The last attempt is not over, as far as is known. */
+  isUnderWay: boolean;
+  /** The number of the last attempt, among those of all commands. */
+  attempt: number;
+  /** An attempt that was not answered may be in some log. */
+  isDoubtful: boolean;
+  retryMs: number;
+  backoffMs: number;
+  retryAt: number;
+}
+
+/**
+ * A client's session (dissertation 6.3): a command that is proposed in it is carried out once, however often it has to be
+ * sent, and its commands are carried out in the order in which they were proposed. It goes on sending through changes of
+ * leadership, crashes and lost messages until the command's deadline.
+ *
+ * What a session has seen it does not unsee: its queries, local ones too, reflect all that its commands and queries before
+ * have shown.
+ */
+export class Session {
+  readonly #host: SessionHost;
+  readonly #client: string | undefined;
+  readonly #via: ReadonlySet<PeerId> | undefined;
+  readonly #expireMs: number;
+  /** Not numbered yet: the session is being opened, or has as many commands under way as it may. */
+  #waiting: Command[] = [];
+  #waitingBytes = 0;
+  #opened: Opened | undefined;
+  #isOpening = false;
+  #openRetryMs = 0;
+  #lastUsed = 0;
+  #seen = 0;
+  #isScheduled = false;
+  #attempts = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @internal Use `supervisor.session()`. */
+  constructor(host: SessionHost, { client, via, expireMs = HOUR_MS }: SessionOptions) {
+    if (typeof expireMs !== "number" || !(expireMs >= 1)) {
+      const message = `expireMs: expected a number of milliseconds, 1 or more, got ${inspect(expireMs)}`;
+      throw new RaftError("ERR_INVALID_OPTION", message);
+    }
+    this.#host = host;
+    this.#client = client;
+    this.#via = via === undefined ? undefined : new Set(via);
+    this.#expireMs = expireMs;
+  }
+
+  /** The latest entry that this session's results and answers reflect. */
+  get lastSeen(): number {
+    return this.#seen;
+  }
+
+  /**
+   * Has a command carried out exactly once. Commands that are proposed without waiting are carried out in their order; one
+   * that cannot be delivered holds back those behind it.
+   * @throws RaftError `ERR_UNKNOWN_OUTCOME` when the deadline passes, or the signal comes, while an attempt may still come
+   * to something; `ERR_SESSION_EXPIRED` with `outcome` when the session was gone; `ERR_OVERLOADED` at once, not applied.
+   */
+  async propose<Result = unknown>(
+    command: unknown,
+    { signal, timeoutMs = this.#host.defaultTimeoutMs }: Omit<WaitOptions, "client"> = {},
+  ): Promise<Proposed<Result>> {
+    const data = encode(command, "command", this.#host.maxCommandBytes);
+    if (typeof timeoutMs !== "number" || !(timeoutMs >= 0)) {
+      const message = `timeoutMs: expected a number of milliseconds, 0 or more, got ${inspect(timeoutMs)}`;
+      throw new RaftError("ERR_INVALID_OPTION", message);
+    }
+    if (signal?.aborted) throw new RaftError("ERR_ABORTED", "the call was aborted", { cause: signal.reason });
+    const overloaded = this.#host.proposer.overloaded(this.#waitingBytes + data.byteLength);
+    if (overloaded !== undefined) throw overloaded;
+    return new Promise<Proposed<Result>>((resolve, reject) => {
+      const onAbort = () => !entry.isUnderWay && this.#giveUp(entry, "ERR_ABORTED", "the call was aborted");
+      const entry: Command = {
+        ...{ data, timeoutMs, signal, sequence: 0, retryAt: 0, backoffMs: BACKOFF_MS[0], retryMs: this.#host.retryMs },
+        ...{ isSettled: false, isAnswered: false, isUnderWay: false, attempt: 0, isDoubtful: false },
+        deadline: performance.now() + timeoutMs,
+        settle: (result) => {
+          entry.isSettled = true;
+          signal?.removeEventListener("abort", onAbort);
+          if (result instanceof RaftError) reject(result);
+          else resolve(result as Proposed<Result>);
+        },
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiting.push(entry);
+      this.#waitingBytes += data.byteLength;
+      this.#schedule();
+    });
+  }
+
+  /** Asks the state machine, which has by then whatever this session has seen before. */
+  async query<Answer = unknown>(query: unknown, options: Omit<QueryOptions, "client"> = {}): Promise<Answer> {
+    return (await this.read<Answer>(query, options)).answer;
+  }
+
+  /** {@link query}, with the latest entry that the answer reflects. */
+  async read<Answer = unknown>(
+    query: unknown,
+    options: Omit<QueryOptions, "client"> = {},
+  ): Promise<{ readonly answer: Answer; readonly index: number }> {
+    const via = options.via ?? (this.#via && [...this.#via]);
+    const identity = { ...(this.#client !== undefined && { client: this.#client }), ...(via && { via }) };
+    const { result, index } = await this.#host.query(query, { ...options, ...identity }, this.#seen);
+    this.#seen = Math.max(this.#seen, index);
+    return { answer: result as Answer, index };
+  }
+
+  /** Once for all calls of this turn. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.#pump();
+    });
+  }
+
+  /** Sends what may be sent, in order: what was sent before and must be sent again, then what waits. */
+  #pump(): void {
+    const now = performance.now();
+    this.#dropOverdue(now);
+    const opened = this.#usable(now);
+    if (opened === undefined) {
+      if (this.#waiting.length > 0) this.#open();
+    } else {
+      const { window } = opened;
+      while (window.length < MAX_RESULTS) {
+        const next = this.#waiting.shift();
+        if (next === undefined) break;
+        this.#waitingBytes -= next.data.byteLength;
+        next.sequence = opened.nextSequence++;
+        window.push(next);
+      }
+      const isWanted = window.some(({ isSettled }) => !isSettled);
+      for (const command of isWanted ? window : []) {
+        if (command.isAnswered || command.isUnderWay) continue;
+        // What is behind it would only be refused for the gap.
+        if (command.retryAt > now) break;
+        this.#send(opened, command);
+      }
+    }
+    this.#arm(now);
+  }
+
+  /** The session, if it can be taken for granted that the cluster still has it; not when it was idle for long. */
+  #usable(now: number): Opened | undefined {
+    const opened = this.#opened;
+    if (opened !== undefined && opened.window.length === 0 && now - this.#lastUsed > this.#expireMs / 2) {
+      this.#opened = undefined;
+    }
+    if (this.#waiting.length > 0) this.#lastUsed = now;
+    return this.#opened;
+  }
+
+  /** Opening one twice by mistake is harmless: nobody knows of the other, and it expires. */
+  #open(): void {
+    if (this.#isOpening) return;
+    this.#isOpening = true;
+    const owner = randomInt(2 ** 48 - 1);
+    this.#openRetryMs = Math.min(
+      this.#host.retryMs * MOST_PATIENCE,
+      Math.max(this.#host.retryMs, this.#openRetryMs * 2),
+    );
+    this.#submit(packOpenSession(owner, this.#expireMs), this.#openRetryMs, undefined).then(
+      ({ result, index }) => {
+        this.#isOpening = false;
+        this.#openRetryMs = 0;
+        this.#seen = Math.max(this.#seen, index);
+        this.#opened = { id: Number(result), owner, nextSequence: 1, window: [] };
+        this.#pump();
+      },
+      (error: RaftError) => {
+        this.#isOpening = false;
+        if (error.code === "ERR_STOPPED") for (const command of this.#takeWaiting()) command.settle(error);
+        else setTimeout(() => this.#pump(), BACKOFF_MS[0]);
+      },
+    );
+  }
+
+  #send(opened: Opened, command: Command): void {
+    const { id: session, owner, window } = opened;
+    const { sequence, deadline, isSettled, retryMs } = command;
+    const acknowledged = window[0]?.sequence ?? sequence;
+    const data = packSessionCommand({ session, sequence, acknowledged, owner }, command.data);
+    const timeoutMs = isSettled ? retryMs : Math.max(0, Math.min(retryMs, deadline - performance.now()));
+    const attempt = ++this.#attempts;
+    command.attempt = attempt;
+    command.isUnderWay = true;
+    this.#submit(data, timeoutMs, isSettled ? undefined : command.signal).then(
+      (result) => {
+        this.#seen = Math.max(this.#seen, result.index);
+        this.#answered(opened, command, result);
+      },
+      (error: RaftError) => this.#failed(opened, command, attempt, error),
+    );
+  }
+
+  #submit(data: Uint8Array, timeoutMs: number, signal: AbortSignal | undefined): Promise<CallResult> {
+    return this.#host.proposer.submit("propose", data, {
+      ...{ timeoutMs, signal, inSession: true, client: this.#client, via: this.#via },
+      to: undefined,
+      onAppended: undefined,
+    });
+  }
+
+  #answered(opened: Opened, command: Command, result: Proposed | RaftError): void {
+    if (command.isAnswered) return;
+    command.isUnderWay = false;
+    command.isAnswered = true;
+    if (!command.isSettled) command.settle(result);
+    const { window } = opened;
+    while (window[0]?.isAnswered) window.shift();
+    if (this.#waiting.length > 0) this.#schedule();
+  }
+
+  #failed(opened: Opened, command: Command, attempt: number, error: RaftError): void {
+    command.isDoubtful ||= error.outcome === "unknown";
+    if (command.isAnswered || attempt !== command.attempt) return;
+    command.isUnderWay = false;
+    switch (error.code) {
+      case "ERR_MACHINE_THREW":
+      case "ERR_SESSION_CONFLICT":
+      case "ERR_INVALID_COMMAND":
+        this.#answered(opened, command, error);
+        return;
+      case "ERR_SESSION_EXPIRED":
+        this.#expired(opened, command, error);
+        return;
+      case "ERR_STOPPED":
+        this.#answered(opened, command, this.#verdict(command, error));
+        return;
+      default:
+    }
+    const isOverdue = performance.now() >= command.deadline;
+    if (!command.isSettled && (isOverdue || command.signal?.aborted)) {
+      const cause = error.cause instanceof RaftError ? error.cause : error;
+      command.settle(this.#verdict(command, cause));
+      command.data = NOTHING;
+    }
+    // It was not there in time, rather than refused.
+    const isLost = error.code === "ERR_UNKNOWN_OUTCOME" || error.code === "ERR_NOT_LEADER";
+    if (isLost) command.retryMs = Math.min(this.#host.retryMs * MOST_PATIENCE, command.retryMs * 2);
+    else if (error.code === "ERR_SESSION_GAP" && opened.window[0] !== command) fillGap(opened, command);
+    else {
+      command.retryAt = performance.now() + command.backoffMs;
+      command.backoffMs = Math.min(BACKOFF_MS[1], command.backoffMs * 2);
+    }
+    // The others that came to the same end come first: all go again together, and in order.
+    setImmediate(() => this.#schedule());
+  }
+
+  /** Whatever else of this session is under way finds it gone as well. */
+  #expired(opened: Opened, command: Command, error: RaftError): void {
+    if (this.#opened === opened) this.#opened = undefined;
+    for (const other of [...opened.window]) {
+      if (other === command || !other.isUnderWay) {
+        const outcome = other.isDoubtful ? "unknown" : "not-applied";
+        this.#answered(opened, other, new RaftError("ERR_SESSION_EXPIRED", error.message, { outcome }));
+      }
+    }
+    this.#pump();
+  }
+
+  /** What the caller is told who waits no longer, because of `cause`. */
+  #verdict({ isDoubtful }: Command, cause: RaftError): RaftError {
+    if (!isDoubtful) return cause;
+    const message = `${cause.message}; the command was handed over and may or may not be applied, but not twice`;
+    return new RaftError("ERR_UNKNOWN_OUTCOME", message, { outcome: "unknown", cause });
+  }
+
+  /** The caller of a command that is not under way waits no longer. Its number stays taken, for nothing. */
+  #giveUp(command: Command, code: "ERR_ABORTED" | "ERR_TIMEOUT", message: string): void {
+    const { signal } = command;
+    const cause = new RaftError(code, message, signal?.aborted ? { cause: signal.reason } : {});
+    command.settle(this.#verdict(command, cause));
+    if (command.sequence === 0) {
+      this.#waiting = this.#waiting.filter((other) => other !== command);
+      this.#waitingBytes -= command.data.byteLength;
+    }
+    command.data = NOTHING;
+  }
+
+  #takeWaiting(): Command[] {
+    const taken = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    return taken;
+  }
+
+  /** Those under way find out by themselves. */
+  #idle(): Command[] {
+    const window = this.#opened?.window ?? [];
+    return [...window.filter(({ isSettled, isUnderWay }) => !isSettled && !isUnderWay), ...this.#waiting];
+  }
+
+  #dropOverdue(now: number): void {
+    if (this.#waiting.length === 0 && (this.#opened?.window.length ?? 0) === 0) return;
+    for (const command of this.#idle()) {
+      if (command.deadline > now) continue;
+      this.#giveUp(command, "ERR_TIMEOUT", `not delivered within ${command.timeoutMs} ms`);
+    }
+  }
+
+  /** Comes back when a command may be sent again, or must not be waited for any longer. */
+  #arm(now: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    let next = Number.POSITIVE_INFINITY;
+    for (const { sequence, retryAt, deadline } of this.#idle()) {
+      next = Math.min(next, deadline, sequence > 0 ? Math.max(retryAt, now + 1) : deadline);
+    }
+    if (next === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(() => this.#pump(), Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(next - now))));
+  }
+}
+
+/** A command arrived before one that had been sent earlier: that one is lost, or late, and goes again. */
+function fillGap({ window }: Opened, { sequence, attempt }: Command): void {
+  for (const earlier of window) {
+    if (earlier.sequence >= sequence) return;
+    if (!earlier.isUnderWay || earlier.attempt > attempt) continue;
+    earlier.isUnderWay = false;
+    earlier.isDoubtful = true;
+  }
+}
