@@ -20,6 +20,11 @@ function looping(where: LoopingOptions["where"], peers: number) {
   return { options, end: () => writeFileSync(unless, "") };
 }
 
+/** The index that an error names. */
+function entryIn(message: string): number {
+  return Number(/applying the entry at index (\d+)/.exec(message)?.[1]);
+}
+
 describe("a state machine that never comes back", () => {
   it("from a command is ended, started again, and given up with an error that names the entry", async () => {
     const { options, end } = looping("apply", 1);
@@ -31,17 +36,17 @@ describe("a state machine that never comes back", () => {
     const lost = await raftError(supervisor.propose("loop"));
     expect(lost).toMatchObject({ code: "ERR_UNKNOWN_OUTCOME", cause: { code: "ERR_PEER_DOWN" } });
     const { error } = await recorder.wait("given-up");
-    expect(error).toMatchObject({
-      code: "ERR_GIVEN_UP",
-      message: expect.stringContaining(`applying the entry at index ${index + 1}`),
-    });
+    expect(error.code).toBe("ERR_GIVEN_UP");
+    const named = entryIn(error.message);
+    // An election may have put a no-op in between.
+    expect(named).toBeGreaterThan(index);
     const crashes = recorder.all("crash");
     expect(crashes.map(({ requested, error: why }) => [requested, why?.code])).toEqual([
       [false, "ERR_MACHINE_STUCK"],
       [false, "ERR_MACHINE_STUCK"],
       [false, "ERR_MACHINE_STUCK"],
     ]);
-    expect(crashes[0]?.error?.message).toContain(`applying the entry at index ${index + 1}`);
+    expect(entryIn(crashes[0]?.error?.message ?? "")).toBe(named);
     end();
     await peer.start();
     // Both commands, each once.
@@ -74,7 +79,7 @@ describe("a state machine that never comes back", () => {
     const { error } = await recorder.wait("crash");
     expect(error).toMatchObject({
       code: "ERR_MACHINE_STUCK",
-      message: expect.stringContaining(`taking a snapshot of the state after entry ${index}`),
+      message: expect.stringMatching(/taking a snapshot of the state after entry \d+/),
     });
     end();
     expect(await supervisor.query("count", PATIENT)).toBe(1);
