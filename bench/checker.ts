@@ -15,7 +15,7 @@ const WORKLOADS: readonly (Omit<Workload, "seed"> & { readonly title: string })[
 const SEEDS = [1, 2, 3];
 const TIMEOUT_MS = 60_000;
 
-console.log(`${"history".padEnd(36)}operations  threads  verdict      steps     seconds (seeds ${SEEDS.join(", ")})`);
+console.log(`${"history".padEnd(42)}operations  threads  verdict      steps     seconds (seeds ${SEEDS.join(", ")})`);
 for (const { title, ...workload } of WORKLOADS) {
   for (const threads of [0, 2]) {
     for (const isStale of [false, true]) {
@@ -31,7 +31,7 @@ for (const { title, ...workload } of WORKLOADS) {
         verdicts.add(result.verdict);
         steps += result.steps;
       }
-      const name = (isStale ? `${title}, stale` : title).padEnd(36);
+      const name = (isStale ? `${title}, stale` : title).padEnd(42);
       const columns = [
         String(workload.operations).padStart(10),
         String(threads).padStart(7),

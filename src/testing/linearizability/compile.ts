@@ -1,5 +1,5 @@
 import type { Operation } from "../history.ts";
-import { type Model, UNKNOWN } from "./model.ts";
+import { type Model, type NarrowModel, UNKNOWN } from "./model.ts";
 import { valueKey } from "./value-key.ts";
 
 /** An operation as the search needs it. */
@@ -23,8 +23,6 @@ export interface Problem {
   readonly initial: number;
   /** The state after a step of this kind, or -1 when it is not allowed. States are small whole numbers. */
   next(state: number, kind: number): number;
-  /** The state itself. */
-  stateOf(state: number): unknown;
 }
 
 /** Whether the operation is known to have taken effect, by the first `completions` of those that are. */
@@ -38,23 +36,27 @@ export function compile<Input, Output>(
 ): Problem {
   const outputOf = (at: number, { output }: Operation<Input, Output>) =>
     isDefinite(at) ? (output as Output) : UNKNOWN;
+  const narrow: NarrowModel<Input, Output> =
+    model.narrow?.(operations.map((operation, at) => ({ input: operation.input, output: outputOf(at, operation) }))) ??
+    model;
   const kinds: { input: Input; output: Output | typeof UNKNOWN }[] = [];
   const kindOf = new Map<string, number>();
-  const steps = operations.map((operation, at): Step => {
+  const steps = operations.flatMap((operation, at): Step[] => {
     const { input, call } = operation;
     const output = outputOf(at, operation);
-    const key = keyOf(at, input, output);
+    const isByEffect = output === UNKNOWN && narrow.effectKey !== undefined;
+    const key = isByEffect ? narrow.effectKey?.(input) : keyOf(at, input, output);
+    if (key === undefined) return [];
     let kind = kindOf.get(key);
     if (kind === undefined) {
       kind = kinds.push({ input, output }) - 1;
       kindOf.set(key, kind);
     }
     const end = output === UNKNOWN ? Number.POSITIVE_INFINITY : (operation.return ?? Number.POSITIVE_INFINITY);
-    return { at, call, return: end, kind };
+    return [{ at, call, return: end, kind }];
   });
   steps.sort((one, other) => one.call - other.call || one.return - other.return);
 
-  const narrow: Model<unknown, Input, Output> = model.narrow?.(kinds) ?? model;
   const definite = steps.filter(({ at }) => isDefinite(at));
   const optional = steps.filter(({ at }) => !isDefinite(at));
   const states = new States((state) => narrow.stateKey?.(state) ?? valueKey(state));
@@ -65,7 +67,6 @@ export function compile<Input, Output>(
     optional,
     earlier: optional.map(({ kind }, at) => optional.findLastIndex((step, other) => other < at && step.kind === kind)),
     initial: states.add(narrow.init()),
-    stateOf: (state) => states.at(state),
     next(state, kind) {
       const place = state * kinds.length + kind;
       const known = transitions.get(place);

@@ -1,7 +1,7 @@
 import type { KeyValueWrite } from "../../machine/key-value-types.ts";
 import { RaftError } from "../../raft/errors.ts";
 import { inspectShort } from "../inspect-short.ts";
-import { type Model, type ModelOperation, type OrUnknown, UNKNOWN } from "./model.ts";
+import { type Model, type ModelOperation, type NarrowModel, type OrUnknown, UNKNOWN } from "./model.ts";
 import { valueKey } from "./value-key.ts";
 
 /** What may be done to one key, as the model knows it: a key has a value, and no version. */
@@ -92,7 +92,7 @@ class Unseen {
  * in the history fail and allow the same operations from here on: they are one state. That is what makes appends of
  * unknown outcome bearable: of all their orders only those are told apart that somebody has seen.
  */
-function narrowKeyValue(operations: readonly Operation[]): Model<unknown, KeyValueInput, KeyValueOutput> {
+function narrowKeyValue(operations: readonly Operation[]): NarrowModel<KeyValueInput, KeyValueOutput> {
   const { texts, others, needsUnseen } = survey(operations);
   const unseenText = new Unseen(true);
   const unseenOther = new Unseen(false);
@@ -102,6 +102,7 @@ function narrowKeyValue(operations: readonly Operation[]): Model<unknown, KeyVal
     if (typeof value === "string") return beginsOneOf(texts, value) ? value : unseenText;
     return others.has(valueKey(value)) ? value : unseenOther;
   };
+  const stateKey = (state: unknown) => (state instanceof Unseen ? `unseen ${state.isText}` : valueKey(state));
   return {
     ...keyValueModel,
     step(state, input, output) {
@@ -109,7 +110,19 @@ function narrowKeyValue(operations: readonly Operation[]): Model<unknown, KeyVal
       // Whoever may do something unseen may as well not do it, if nothing is allowed there that is not allowed here.
       return output === UNKNOWN && next instanceof Unseen && !needsUnseen ? undefined : next;
     },
-    stateKey: (state) => (state instanceof Unseen ? `unseen ${state.isText}` : valueKey(state)),
+    stateKey,
+    effectKey(input) {
+      const { op } = input;
+      if (op === "get") return undefined;
+      if (op === "delete") return op;
+      if (op === "append") {
+        if (texts.some((text) => text.includes(input.value))) return `append ${valueKey(input.value)}`;
+        return needsUnseen ? "append unseen" : undefined;
+      }
+      const after = fold(input.value);
+      if (after instanceof Unseen && !needsUnseen) return undefined;
+      return op === "cas" ? `cas ${valueKey(input.expected ?? null)} ${stateKey(after)}` : `put ${stateKey(after)}`;
+    },
   };
 }
 

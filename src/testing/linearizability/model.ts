@@ -33,5 +33,14 @@ export interface Model<State, Input, Output> {
    * A model for the operations of one partition, which may take states for one that none of these can tell apart. It
    * must decide as this one does; it only saves work.
    */
-  narrow?(operations: readonly ModelOperation<Input, Output>[]): Model<unknown, Input, Output>;
+  narrow?(operations: readonly ModelOperation<Input, Output>[]): NarrowModel<Input, Output>;
+}
+
+/** A model for the operations of one partition. */
+export interface NarrowModel<Input, Output> extends Model<unknown, Input, Output> {
+  /**
+   * The same text for inputs of unknown outcome that do the same to every state; undefined for one that changes nothing
+   * that matters.
+   */
+  effectKey?(input: Input): string | undefined;
 }

@@ -17,7 +17,11 @@ export const registerModel: Model<unknown, RegisterInput, RegisterOutput> = {
   ...asRegister(keyValueModel),
   narrow: (operations) => {
     const narrow = keyValueModel.narrow?.(operations.map(({ input, output }) => ({ input: asCommand(input), output })));
-    return asRegister(narrow ?? keyValueModel);
+    const effectKey = narrow?.effectKey;
+    return {
+      ...asRegister(narrow ?? keyValueModel),
+      ...(effectKey === undefined ? {} : { effectKey: (input) => effectKey(asCommand(input)) }),
+    };
   },
 };
 

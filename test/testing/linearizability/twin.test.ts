@@ -13,8 +13,8 @@ type Call = Operation<KeyValueInput, unknown>;
 function randomHistory(seed: number): Call[] {
   const random = seededRandom(seed);
   const below = (limit: number) => Math.floor(random() * limit);
-  const texts = ["a", "b", "ab", "aa"];
-  const value = () => (random() < 0.1 ? 1 : texts[below(random() < 0.5 ? 2 : 4)]);
+  const texts = ["a", "b", "c", "ab", "ac"];
+  const value = () => (random() < 0.1 ? 1 : texts[below(random() < 0.5 ? 2 : 5)]);
   const map = new KeyValueMap();
   const apply = (input: KeyValueInput): unknown => {
     try {
@@ -27,7 +27,7 @@ function randomHistory(seed: number): Call[] {
     const kinds = ["get", "get", "get", "put", "append", "append", "cas", "delete"] as const;
     const op = kinds[below(kinds.length)] ?? "get";
     if (op === "get" || op === "delete") return { op, key };
-    if (op === "append") return { op, key, value: texts[below(2)] ?? "a" };
+    if (op === "append") return { op, key, value: texts[below(3)] ?? "a" };
     if (op === "put") return { op, key, value: value() };
     return { op, key, expected: random() < 0.3 ? undefined : value(), value: value() };
   };
