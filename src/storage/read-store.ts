@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { RaftError } from "../raft/errors.ts";
+import { readingProgram } from "./reading-program.ts";
 import type { Durability } from "./store.ts";
 import { EMPTY_REPORT, type EntryReport, type ReadingDepth, type StoreReport } from "./store-report.ts";
 
@@ -64,16 +64,12 @@ export async function readStore(task: ReadingTask, options: ReadingOptions = {})
   }
 }
 
-const isSource = import.meta.url.endsWith(".ts");
-
-/** Starts the module beside this one: the `.js` in the built package, the `.ts` under tsx and vitest. */
 function start(task: ReadingTask): ChildProcess {
-  const module = fileURLToPath(new URL(`./reading-process.${isSource ? "ts" : "js"}`, import.meta.url));
-  const isPlain = !isSource || (process.features as { typescript?: string | false }).typescript;
+  const { module, execArgv } = readingProgram();
   try {
     return fork(module, [JSON.stringify(task)], {
       // Nothing of what this process was started with: not its loaders, and not its debugger's port.
-      execArgv: isPlain ? [] : ["--import", import.meta.resolve("tsx")],
+      execArgv,
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
