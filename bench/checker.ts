@@ -9,8 +9,8 @@ import { generateHistory, type Workload } from "./history-workload.ts";
 const WORKLOADS: readonly (Omit<Workload, "seed"> & { readonly title: string })[] = [
   { title: "20 clients, 50 keys, 3 % unknown", operations: 50_000, keys: 50, clients: 20, unknown: 0.03 },
   { title: "the same without unknown outcomes", operations: 50_000, keys: 50, clients: 20, unknown: 0 },
-  { title: "20 clients, 5 keys, 3 % unknown", operations: 50_000, keys: 5, clients: 20, unknown: 0.03 },
-  { title: "20 clients, 1 key, 1 % unknown", operations: 10_000, keys: 1, clients: 20, unknown: 0.01 },
+  { title: "20 clients, 5 keys, 3 % unknown", operations: 20_000, keys: 5, clients: 20, unknown: 0.03 },
+  { title: "5 clients, 1 key, 1 % unknown", operations: 10_000, keys: 1, clients: 5, unknown: 0.01 },
 ];
 const SEEDS = [1, 2, 3];
 const TIMEOUT_MS = 60_000;
@@ -51,9 +51,12 @@ function makeStale(history: ReturnType<typeof generateHistory>): void {
     const operation = history[at];
     if (operation?.input.op !== "get" || operation.outcome !== "ok") continue;
     const { key } = operation.input;
-    const old = history.find(({ input, outcome }) => input.op === "get" && input.key === key && outcome === "ok");
-    if (old === undefined || old.output === operation.output || old.output === null) continue;
+    const old = history.find(
+      (read) => read.input.op === "get" && read.input.key === key && read.outcome === "ok" && read.output !== null,
+    );
+    if (old === undefined || old.output === operation.output) continue;
     history[at] = { ...operation, output: old.output };
     return;
   }
+  throw new Error("no read was found that could be made stale");
 }
