@@ -67,6 +67,12 @@ export interface SupervisorOptions {
    * Default [150, 300].
    */
   readonly electionMs?: readonly [number, number] | undefined;
+  /**
+   * How far apart two peers' clocks may run, as a part of the time that passes, from 0 up to but not including 1: it
+   * shortens the lease of "lease" reads. They are all clocks of one machine, which do not drift; raise it where that is
+   * in doubt. Default 0.05.
+   */
+  readonly maxClockDrift?: number | undefined;
   /** When crashed peers are started again; false: never by themselves. */
   readonly restart?: RestartOptions | false | undefined;
   /**
@@ -134,6 +140,7 @@ export interface ParsedOptions {
   readonly durability: Durability;
   readonly heartbeatMs: number;
   readonly electionMs: readonly [number, number];
+  readonly maxClockDrift: number;
   readonly restart: RestartPolicy | false;
   readonly seed: number;
   readonly maxCommandBytes: number;

@@ -47,6 +47,8 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       id,
       heartbeatMs: data.heartbeatMs,
       electionMs: data.electionMs,
+      leaseMs: leaseMs(data),
+      incarnation: store.state.incarnation,
       commitNewsMs: data.heartbeatMs * COMMIT_NEWS_PART,
       snapshotTail: Math.floor(data.snapshotEvery * SNAPSHOT_TAIL_PART),
       snapshotTailMax: data.snapshotEvery,
@@ -149,6 +151,11 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   shell.addClient(APP);
   turn();
   report({ kind: "up" });
+}
+
+/** Followers stand by a leader for the shortest election timeout; by this leader's clock that may be less. */
+function leaseMs({ electionMs, maxClockDrift }: PeerData): number {
+  return (electionMs[0] * (1 - maxClockDrift)) / (1 + maxClockDrift);
 }
 
 /** The supervisor's orders. Those that come before there is a loop have nothing to act on yet. */

@@ -239,6 +239,8 @@ export class Proposer implements LaneOwner {
   onLeader(lane: Lane, term: number, leader: PeerId | undefined): void {
     this.#views.set(lane, { term, leader });
     this.#findLeader();
+    // A follower may do for those that cannot reach the leader.
+    if (leader !== undefined) this.reroute();
   }
 
   onSettled(call: Call, result: Applied, index: number, term: number): void {
@@ -321,9 +323,12 @@ export class Proposer implements LaneOwner {
     const { to, kind } = call;
     if (to !== undefined) return this.#lanes.get(to);
     if (this.#leader !== undefined && this.#reaches(call, this.#leader.peer)) return this.#leader.lane;
-    // Any peer can answer from what it has.
-    if (kind !== "local") return undefined;
-    for (const [peer, lane] of this.#lanes) if (this.#reaches(call, peer)) return lane;
+    if (kind === "propose") return undefined;
+    // Any peer can answer from what it has, or ask the leader it knows.
+    for (const [peer, lane] of this.#lanes) {
+      const knowsEnough = kind === "local" || this.#views.get(lane)?.leader !== undefined;
+      if (knowsEnough && this.#reaches(call, peer)) return lane;
+    }
     return undefined;
   }
 

@@ -37,8 +37,11 @@ export function fromErrorData(data: ErrorData): RaftError {
 
 // ---- the lane: between a client's thread and a peer
 
-/** How fresh an answer must be: as of now for everybody, or whatever this peer has applied. */
-export type Consistency = "linearizable" | "local";
+/**
+ * How fresh an answer must be: as of now for everybody, made sure of by a round or by the leader's lease; or whatever this
+ * peer has applied.
+ */
+export type Consistency = "linearizable" | "lease" | "local";
 
 export type LaneRequest =
   | {
@@ -117,6 +120,7 @@ export interface PeerData {
   readonly machine: MachineSpec;
   readonly heartbeatMs: number;
   readonly electionMs: readonly [number, number];
+  readonly maxClockDrift: number;
   readonly cacheBytes: number;
   readonly seed: number;
   readonly trace: boolean;
@@ -177,6 +181,7 @@ export interface SupervisorData {
   readonly machine: MachineSpec;
   readonly heartbeatMs: number;
   readonly electionMs: readonly [number, number];
+  readonly maxClockDrift: number;
   readonly cacheBytes: number;
   readonly restart:
     | { readonly intensity: number; readonly periodMs: number; readonly backoffMs: readonly [number, number] }

@@ -218,6 +218,13 @@ export class Shell {
       else this.#answers.push(answer(this.#options.machine, query, this.#lastApplied));
       return;
     }
+    if (consistency === "lease") {
+      const index = this.#raft.leaseIndex(this.#options.clock.now());
+      if (index !== undefined) {
+        this.#queries.park(index, query);
+        return;
+      }
+    }
     const readId = this.#queries.add(query);
     if (!this.#raft.read(readId)) this.#refuseRead(readId);
   }

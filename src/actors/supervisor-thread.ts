@@ -55,7 +55,7 @@ class Ward {
       verify === false ? undefined : new Verification({ verify, durability, tell: (event) => this.#tell(event) });
     data.peers.forEach(({ id, path, store, born }, position) => {
       let isBorn = born;
-      const { cluster, machine, heartbeatMs, electionMs, cacheBytes, seed, trace, snapshotEvery } = data;
+      const { cluster, machine, heartbeatMs, electionMs, maxClockDrift, cacheBytes, seed, trace, snapshotEvery } = data;
       const host = new PeerHost({
         id,
         position,
@@ -70,7 +70,18 @@ class Ward {
           identity: { cluster, peer: id, store },
           configuration: { voters: ids },
           born: isBorn,
-          ...{ durability, machine, heartbeatMs, electionMs, cacheBytes, seed, trace, snapshotEvery, shared },
+          ...{
+            durability,
+            machine,
+            heartbeatMs,
+            electionMs,
+            maxClockDrift,
+            cacheBytes,
+            seed,
+            trace,
+            snapshotEvery,
+            shared,
+          },
         }),
         gates,
         pauses,

@@ -116,8 +116,19 @@ export class Supervisor {
     });
     const control = new MessageChannel();
     const news = new MessageChannel();
-    const { durability, machine, heartbeatMs, electionMs, cacheBytes, restart, seed, trace, snapshotEvery, verify } =
-      options;
+    const {
+      durability,
+      machine,
+      heartbeatMs,
+      electionMs,
+      maxClockDrift,
+      cacheBytes,
+      restart,
+      seed,
+      trace,
+      snapshotEvery,
+      verify,
+    } = options;
     const data: SupervisorData = {
       peers: directory.peers,
       directory: directory.path,
@@ -128,6 +139,7 @@ export class Supervisor {
         machine,
         heartbeatMs,
         electionMs,
+        maxClockDrift,
         cacheBytes,
         restart,
         trace,
