@@ -87,8 +87,9 @@ export interface SupervisorOptions {
   readonly maxCommandBytes?: number | undefined;
   /**
    * How many bytes of commands may be handed over and not yet answered, past which `propose` rejects with
-   * `ERR_OVERLOADED`: it bounds memory when commands come faster than a majority writes them. At least
-   * `maxCommandBytes`. Default 64 MiB.
+   * `ERR_OVERLOADED`: it bounds memory when commands come faster than a majority writes them. The same bound holds for
+   * what waits at each peer, commands and queries apart, and for what a peer has not answered after its callers gave
+   * up. At least `maxCommandBytes`. Default 64 MiB.
    */
   readonly maxPendingBytes?: number | undefined;
   /**

@@ -62,6 +62,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     reply: (_client, replies) => data.lane.postMessage(replies),
     applying: (index) => board.setApplying(id, index),
     snapshotEvery: data.snapshotEvery,
+    maxPendingBytes: data.maxPendingBytes,
     onSnapshot: ({ index, bytes }, installed) => report({ kind: "snapshot", index, bytes, installed }),
     onSnapshotFailed: (error) => report({ kind: "snapshot-failed", error: errorData(error, "ERR_MACHINE_THREW") }),
     publish,

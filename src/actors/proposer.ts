@@ -304,7 +304,10 @@ export class Proposer implements LaneOwner {
     // Either may have ended on the way.
     if (!this.#waiting.has(call)) return;
     if (this.#lanes.get(lane.peer) !== lane) this.#route(call);
-    else {
+    else if (lane.abandonedBytes + call.data.byteLength > this.#maxPendingBytes) {
+      const message = `${lane.peer} has not answered ${lane.abandonedBytes} bytes of calls that were given up`;
+      call.fail(new RaftError("ERR_OVERLOADED", message));
+    } else {
       call.lane = lane;
       lane.add(call);
     }

@@ -61,7 +61,9 @@ export type LaneRequest =
       readonly consistency: Consistency;
       /** It is answered when this entry is applied, at the earliest. */
       readonly minIndex: number;
-    };
+    }
+  /** Nobody waits for this query any more; it is refused, if it was not answered by then. */
+  | { readonly kind: "cancel"; readonly id: number };
 
 export type LaneReply =
   | {
@@ -122,6 +124,7 @@ export interface PeerData {
   readonly electionMs: readonly [number, number];
   readonly maxClockDrift: number;
   readonly cacheBytes: number;
+  readonly maxPendingBytes: number;
   readonly seed: number;
   readonly trace: boolean;
   readonly snapshotEvery: number;
@@ -183,6 +186,7 @@ export interface SupervisorData {
   readonly electionMs: readonly [number, number];
   readonly maxClockDrift: number;
   readonly cacheBytes: number;
+  readonly maxPendingBytes: number;
   readonly restart:
     | { readonly intensity: number; readonly periodMs: number; readonly backoffMs: readonly [number, number] }
     | false;

@@ -55,7 +55,18 @@ class Ward {
       verify === false ? undefined : new Verification({ verify, durability, tell: (event) => this.#tell(event) });
     data.peers.forEach(({ id, path, store, born }, position) => {
       let isBorn = born;
-      const { cluster, machine, heartbeatMs, electionMs, maxClockDrift, cacheBytes, seed, trace, snapshotEvery } = data;
+      const {
+        cluster,
+        machine,
+        heartbeatMs,
+        electionMs,
+        maxClockDrift,
+        cacheBytes,
+        maxPendingBytes,
+        seed,
+        trace,
+        snapshotEvery,
+      } = data;
       const host = new PeerHost({
         id,
         position,
@@ -77,6 +88,7 @@ class Ward {
             electionMs,
             maxClockDrift,
             cacheBytes,
+            maxPendingBytes,
             seed,
             trace,
             snapshotEvery,
