@@ -29,6 +29,7 @@ async function temporaryFolder(): Promise<string> {
 // Those that the README shows are run by package.test.ts, from the package as it is published.
 describe("the example", { timeout: LONG_MS }, () => {
   test.each([
+    ["check-history.ts", /^120 calls: ok\n$/],
     [
       "key-value.ts",
       /^of two, 1 sold apples\nthe log says: sold \nstock\/pears is 5, stock\/apples is gone\nstock\/pears 5\n$/,

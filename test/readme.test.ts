@@ -39,22 +39,27 @@ test.each([
   ["lab.md", "lab-rejoin.ts"],
   ["architecture.md", "one-command.ts"],
   ["state-machines.md", "inventory-machine.ts"],
+  ["checking.md", "check-history.ts"],
   ["key-value.md", "key-value.ts"],
 ])("docs/%s shows examples/%s as it is, which is run elsewhere", async (page, example) => {
   expect(codeBlocks(await read(`docs/${page}`))).toEqual([await read(`examples/${example}`)]);
 });
 
-test.each(["README.md", "docs/lab.md", "docs/architecture.md", "docs/state-machines.md", "docs/key-value.md"])(
-  "every file that %s links to or names is there",
-  async (page) => {
-    const text = await read(page);
-    const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path]) => path ?? "");
-    const named = [...text.matchAll(/`((?:src|test|examples|docs)\/[\w./-]*)`/g)].map(([, path]) => path ?? "");
-    const folders = new URL(page, ROOT);
-    for (const link of links) await expect(stat(new URL(link, folders)), link).resolves.toBeDefined();
-    for (const path of named) await expect(stat(new URL(path, ROOT)), path).resolves.toBeDefined();
-  },
-);
+test.each([
+  "README.md",
+  "docs/lab.md",
+  "docs/architecture.md",
+  "docs/state-machines.md",
+  "docs/checking.md",
+  "docs/key-value.md",
+])("every file that %s links to or names is there", async (page) => {
+  const text = await read(page);
+  const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path]) => path ?? "");
+  const named = [...text.matchAll(/`((?:src|test|examples|docs)\/[\w./-]*)`/g)].map(([, path]) => path ?? "");
+  const folders = new URL(page, ROOT);
+  for (const link of links) await expect(stat(new URL(link, folders)), link).resolves.toBeDefined();
+  for (const path of named) await expect(stat(new URL(path, ROOT)), path).resolves.toBeDefined();
+});
 
 test("every metric's name that a page gives is one that there is", async () => {
   const source = await read("src/actors/metrics.ts");

@@ -58,12 +58,10 @@ const FIELDS = [
  *
  *     0 i32 state      written by the supervisor
  *     4 i32 version    of the report, counts up; the report in force stands in slot `version & 1`
- *     8 f64 applying   the entry being applied, 0 when none
- *    16     two slots, each a report
+ *     8     two slots, each a report
  */
 const VERSION_WORD = 1;
-const APPLYING_AT = 1;
-const SLOTS_AT = 2;
+const SLOTS_AT = 1;
 const BLOCK_FLOATS = Math.ceil((SLOTS_AT + 2 * FIELDS.length) / 8) * 8;
 
 /** The memory of a board on which every peer is down and has said nothing yet. */
@@ -123,19 +121,6 @@ export class Board {
   /** Says how a peer's thread is. For the supervisor only. */
   setState(peer: PeerId, state: PeerState): void {
     Atomics.store(this.#words, 2 * this.#block(peer), STATES.indexOf(state));
-  }
-
-  /**
-   * Notes which entry a peer is applying, 0 for none. For its own thread, around every command; and for the
-   * supervisor, which clears it once the thread is dead and it has read who died at what.
-   */
-  setApplying(peer: PeerId, index: number): void {
-    this.#floats[this.#block(peer) + APPLYING_AT] = index;
-  }
-
-  /** The entry that a peer was applying when its thread ended, 0 when none; of a living one, roughly. */
-  applying(peer: PeerId): number {
-    return this.#floats[this.#block(peer) + APPLYING_AT] ?? 0;
   }
 
   /** The last report of a peer and the state of its thread, as of now. */

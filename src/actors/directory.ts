@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { inspect } from "node:util";
 import * as v from "valibot";
 import { RaftError } from "../raft/errors.ts";
+import { isFull } from "../storage/room.ts";
 import type { Durability } from "../storage/store.ts";
 import { type DirectoryLock, lockDirectory, readBootId } from "./directory-lock.ts";
 import { codeOf, makeDirectorySynced, replaceSynced, syncContent, syncNames } from "./durable-files.ts";
@@ -78,7 +79,7 @@ export type Identity = v.InferOutput<typeof identitySchema>;
  * - `ERR_STORAGE_LOST` when a newer flotilla wrote it, when there are stores but no `cluster.json`, or when the machine
  *   went down after durability "process",
  * - `ERR_STORAGE_CORRUPT` when `cluster.json` or the lock cannot be understood,
- * - `ERR_STORAGE_FAILED` with the cause when the disk refuses.
+ * - `ERR_STORAGE_FULL` or `ERR_STORAGE_FAILED` with the cause when the disk refuses.
  */
 export async function openDirectory(options: DirectoryOptions): Promise<ClusterDirectory> {
   const temporary = options.directory === undefined;
@@ -161,6 +162,16 @@ export function markBorn(directory: string, peer: string): void {
   } catch (cause) {
     throw failed(`cannot note that ${peer} is born`, cause);
   }
+}
+
+/**
+ * Notes, durably, that the store of a peer is another from now on; see rebuild.ts, which says when that is right. For
+ * who has the directory open.
+ */
+export function assignStore(directory: string, peer: string, store: string): void {
+  const identity = readIdentity(directory);
+  const known = peerOf(directory, identity, peer);
+  writeIdentity(directory, { ...identity, peers: { ...identity.peers, [peer]: { ...known, store } } });
 }
 
 /** Reads or makes the identity, checks it, and makes the stores' folders. */
@@ -282,5 +293,6 @@ async function reporting<Result>(what: string, attempt: () => Promise<Result>): 
 
 function failed(what: string, cause: unknown): RaftError {
   if (cause instanceof RaftError) return cause;
-  return new RaftError("ERR_STORAGE_FAILED", `${what}: ${(cause as Error).message}`, { cause });
+  const code = isFull(cause) ? "ERR_STORAGE_FULL" : "ERR_STORAGE_FAILED";
+  return new RaftError(code, `${what}: ${(cause as Error).message}`, { cause });
 }

@@ -50,6 +50,7 @@ export class Lane {
   readonly peer: PeerId;
   readonly #port: MessagePort;
   readonly #owner: LaneOwner;
+  readonly #ring: () => void;
   #unsent: Call[] = [];
   readonly #sent = new Map<number, Call>();
   /** How large the calls are that the peer has not answered, and nobody waits for any more. */
@@ -59,9 +60,11 @@ export class Lane {
   /** Resolves when the peer's thread has ended and its last words were heard. */
   readonly closed: Promise<void>;
 
-  constructor(peer: PeerId, port: MessagePort, owner: LaneOwner) {
+  /** @param ring tells the peer that there is mail. */
+  constructor(peer: PeerId, port: MessagePort, ring: () => void, owner: LaneOwner) {
     this.peer = peer;
     this.#port = port;
+    this.#ring = ring;
     this.#owner = owner;
     port.on("message", (replies: readonly LaneReply[]) => {
       for (const reply of replies) this.#onReply(reply);
@@ -137,6 +140,7 @@ export class Lane {
       const packed = packEntries(inSession ? EntryKind.sessionCommand : EntryKind.command, data);
       this.#post({ kind: "propose", firstId, count: data.length, packed, tellAppended }, packed.buffer);
     }
+    this.#ring();
   }
 
   #remember(call: Call): number {

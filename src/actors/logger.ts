@@ -46,6 +46,8 @@ function lineOf(event: ClusterEvent): Line | undefined {
       return event.requested
         ? { level: "info", message: `${event.peer} was crashed, as asked` }
         : { level: "warn", message: `${event.peer} died: ${event.error?.message ?? "nobody knows why"}` };
+    case "disk-full":
+      return { level: "error", message: `${event.peer} waits for room on its disk: ${event.error.message}` };
     case "restart":
       return { level: "info", message: `${event.peer} starts again in ${event.delayMs} ms` };
     case "given-up":

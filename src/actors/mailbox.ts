@@ -3,43 +3,33 @@ import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 /** Bounds one drain, so that a flood of mail cannot keep timers from firing. */
 const MOST_AT_ONCE = 8_192;
 
+/** A port, and what takes its messages. */
+export interface Slot {
+  readonly port: MessagePort;
+  readonly receive: (message: unknown) => void;
+}
+
 /**
- * The inbox of an actor: several ports, drained together. The first message that arrives takes with it everything that
- * is waiting on any port, so that one turn of the actor's loop handles it all.
+ * The inbox of an actor: several ports, drained together, so that one turn of the actor's loop handles all that waits on
+ * any of them.
  */
 export class Mailbox {
-  readonly #ports: readonly { readonly port: MessagePort; readonly receive: (message: unknown) => void }[];
+  readonly #slots: readonly Slot[];
 
-  /**
-   * @param ports each with what takes its messages, in the order in which they are drained.
-   * @param onMail is called after a drain.
-   */
-  constructor(
-    ports: readonly { readonly port: MessagePort; readonly receive: (message: unknown) => void }[],
-    onMail: () => void,
-  ) {
-    this.#ports = ports;
-    for (const { port, receive } of ports) {
-      port.on("message", (message: unknown) => {
-        receive(message);
-        this.drain();
-        onMail();
-      });
-    }
+  /** @param slots in the order in which they are drained. */
+  constructor(slots: readonly Slot[]) {
+    this.#slots = slots;
   }
 
-  /** Hands over all that is waiting. */
-  drain(): void {
+  /** Hands over all that is waiting. @returns false when there was so much that some was left. */
+  drain(): boolean {
     let left = MOST_AT_ONCE;
-    for (const { port, receive } of this.#ports) {
+    for (const { port, receive } of this.#slots) {
       for (let mail = receiveMessageOnPort(port); mail !== undefined; mail = receiveMessageOnPort(port)) {
         receive(mail.message);
-        if (--left <= 0) return;
+        if (--left <= 0) return false;
       }
     }
-  }
-
-  close(): void {
-    for (const { port } of this.#ports) port.close();
+    return true;
   }
 }

@@ -169,6 +169,7 @@ export const optionsSchema = v.strictObject(
       10_000,
     ),
     verify: v.optional(v.custom<Verify>(isVerify, '"full", "ends" or false'), "full"),
+    stuckMs: v.optional(milliseconds(0), 10_000),
     trace: v.optional(v.boolean("true or false"), false),
     cacheBytes: v.optional(wholeBytes, 16 << 20),
     logger: v.optional(v.custom<Logger>(isLogger, "an object with the functions debug, info, warn and error")),

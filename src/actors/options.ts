@@ -108,6 +108,14 @@ export interface SupervisorOptions {
    */
   readonly verify?: Verify | undefined;
   /**
+   * How long one call of the state machine may take, in milliseconds; 0: as long as it likes. A peer whose machine does
+   * not return sooner is taken to loop for ever: its thread is ended with `ERR_MACHINE_STUCK`, and started again; the
+   * third time in a row at the same entry it is given up. What counts is one `apply`, one `query`, and of `snapshot` and
+   * `restore` the time from chunk to chunk; loading the module may always take 10 seconds. Choose it far above the
+   * longest call that is well, on the busiest machine; where threads are held at breakpoints, 0. Default 10,000.
+   */
+  readonly stuckMs?: number | undefined;
+  /**
    * Whether each peer reports every command it applies, as `applied` events. It is for tests that look inside, and
    * costs throughput. Default false.
    */
@@ -148,6 +156,7 @@ export interface ParsedOptions {
   readonly maxPendingBytes: number;
   readonly snapshotEvery: number;
   readonly verify: Verify;
+  readonly stuckMs: number;
   readonly trace: boolean;
   readonly cacheBytes: number;
   readonly logger: Logger | undefined;

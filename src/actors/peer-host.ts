@@ -1,12 +1,16 @@
 import { performance } from "node:perf_hooks";
-import { MessageChannel, type MessagePort, type Worker } from "node:worker_threads";
+import type { MessagePort } from "node:worker_threads";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { takeGate } from "../storage/gate.ts";
+import { ring } from "./bell.ts";
 import type { Board } from "./board.ts";
 import { nextGate, retireGate } from "./gates.ts";
+import { type CurrentCall, describeCall, type MachineCalls } from "./machine-calls.ts";
+import { monotonicNow } from "./monotonic.ts";
 import type { Network } from "./network.ts";
 import { askToFreeze, isFrozen, thaw } from "./pause.ts";
+import { type PeerProcess, startProcess } from "./peer-process.ts";
 import {
   type EventData,
   errorData,
@@ -16,8 +20,9 @@ import {
   type PeerOrder,
 } from "./protocol.ts";
 import { type RestartOptions, RestartPolicy } from "./restart.ts";
-import { spawnThread } from "./thread.ts";
-import type { Packet } from "./wire.ts";
+import { VerifyOnce } from "./verify-once.ts";
+import { watchCalls } from "./watchdog.ts";
+import type { Delivery } from "./wire.ts";
 
 /** How long a thread may stay in native code before it is called wedged; a write to a busy disk takes its time. */
 const GATE_TIMEOUT_MS = 10_000;
@@ -49,7 +54,11 @@ export interface PeerHostOptions {
   readonly data: () => Omit<PeerData, "gate" | "rpc" | "lane">;
   readonly gates: Int32Array;
   readonly pauses: Int32Array;
+  readonly bells: Int32Array;
   readonly board: Board;
+  readonly calls: MachineCalls;
+  /** See `SupervisorOptions.stuckMs`. */
+  readonly stuckMs: number;
   readonly network: Network;
   /** The store was opened; before the peer speaks, it is written down that it is there. */
   readonly born: () => void;
@@ -58,47 +67,32 @@ export interface PeerHostOptions {
   readonly tell: (event: EventData) => void;
 }
 
-/** One start of a peer's thread. */
-interface Process {
-  readonly worker: Worker;
-  readonly gate: number;
-  /** To the peer's end of the network. */
-  readonly rpc: MessagePort;
-  /** Settles once: the peer is up, or its thread ended before. */
-  readonly up: Promise<void>;
-  readonly exited: Promise<void>;
-  readonly settleUp: (error?: RaftError) => void;
-  incarnation: number;
-  isUp: boolean;
-  /** Why the thread ends, if that was asked for. */
-  ending: "crash" | "stop" | undefined;
-  error: RaftError | undefined;
-  onStopped: () => void;
-  /** Those who wait for the peer's next snapshot. */
-  onSnapshot: ((outcome: { readonly index: number } | { readonly error: RaftError }) => void)[];
-}
-
 /** The life of one peer: starts its thread, ends it safely, and starts it again as the restart policy says. */
 export class PeerHost {
   readonly #options: PeerHostOptions;
-  #process: Process | undefined;
+  #process: PeerProcess | undefined;
   #policy: RestartPolicy | undefined;
   #restart: NodeJS.Timeout | undefined;
-  #isVerified: boolean;
-  /** What is under way before the first thread is started. */
-  #verifying: { readonly settled: Promise<void>; readonly abort: AbortController } | undefined;
+  readonly #verification: VerifyOnce;
+  /** A launch that waits for the verification. */
+  #launching: Promise<void> | undefined;
+  /** Whether there was no room on the disk when the thread ended or could not start. */
+  #isFull = false;
   /** How often the peer was told to stop: a start that was called before, and still waits, is off. */
   #stops = 0;
 
   constructor(options: PeerHostOptions) {
     this.#options = options;
     this.#policy = this.#newPolicy();
-    this.#isVerified = options.verify === undefined;
+    this.#verification = new VerifyOnce(options.verify);
   }
 
   /** Brings mail from the network; lost when no thread is there. */
-  deliver(delivery: unknown, transfer: readonly ArrayBuffer[]): void {
-    this.#process?.rpc.postMessage(delivery, transfer);
+  deliver(delivery: Delivery, transfer: readonly ArrayBuffer[]): void {
+    if (this.#process === undefined) return;
+    const isQuiet = delivery.kind === "packet" && delivery.isQuiet;
+    this.#process.rpc.postMessage(isQuiet ? { ...delivery, arrivedAt: monotonicNow() } : delivery, transfer);
+    if (!isQuiet) this.#ring();
   }
 
   /** Resolves when the peer takes part; at once if it does. @throws RaftError when its thread ends before that. */
@@ -133,8 +127,8 @@ export class PeerHost {
     this.#cancelRestart();
     const process = this.#process;
     if (process === undefined) {
-      this.#verifying?.abort.abort();
-      await this.#verifying?.settled.catch(() => {});
+      await this.#verification.abort();
+      await this.#launching?.catch(() => {});
       if (this.#options.board.status(this.#options.id).state !== "given-up") this.#setState("down");
       return;
     }
@@ -143,7 +137,7 @@ export class PeerHost {
       const stopped = new Promise<void>((resolve) => {
         process.onStopped = resolve;
       });
-      order(process, { kind: "stop" });
+      this.#order(process, { kind: "stop" });
       await withTimeout(Promise.race([stopped, process.exited]), STOP_TIMEOUT_MS);
     }
     await this.#kill(process);
@@ -154,7 +148,7 @@ export class PeerHost {
     const { id, pauses, position } = this.#options;
     const process = this.#expectUp();
     askToFreeze(pauses, position);
-    order(process, { kind: "wake" });
+    this.#ring();
     const deadline = performance.now() + FREEZE_TIMEOUT_MS;
     while (!isFrozen(pauses, position)) {
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -177,7 +171,7 @@ export class PeerHost {
     const outcome = new Promise<{ readonly index: number } | { readonly error: RaftError }>((resolve) => {
       process.onSnapshot.push(resolve);
     });
-    order(process, { kind: "snapshot" });
+    this.#order(process, { kind: "snapshot" });
     const gone = process.exited.then(() => ({
       error: new RaftError("ERR_PEER_DOWN", `${this.#options.id} ended before its snapshot was complete`),
     }));
@@ -197,81 +191,47 @@ export class PeerHost {
 
   /** Starts the thread, for the first time once the store is verified. */
   async #launch(): Promise<void> {
-    const { verify } = this.#options;
-    if (this.#isVerified || verify === undefined) {
-      this.#spawn();
-      return;
-    }
-    if (this.#verifying === undefined) {
-      const abort = new AbortController();
-      const settled = this.#verifyAndSpawn(verify(abort.signal)).finally(() => {
-        this.#verifying = undefined;
+    if (this.#verification.isDone) this.#spawn();
+    else {
+      this.#launching ??= this.#verifyAndSpawn().finally(() => {
+        this.#launching = undefined;
       });
-      this.#verifying = { settled, abort };
+      await this.#launching;
     }
-    await this.#verifying.settled;
   }
 
-  async #verifyAndSpawn(verified: Promise<void>): Promise<void> {
+  async #verifyAndSpawn(): Promise<void> {
     const { id } = this.#options;
     const stops = this.#stops;
-    const failure = await verified.then(() => undefined, asRaftError);
+    const failure = await this.#verification.verify().then(() => undefined, asRaftError);
     if (this.#stops !== stops) throw new RaftError("ERR_PEER_DOWN", `${id} was stopped before it started`);
     if (failure !== undefined) {
       if (HOPELESS.has(failure.code) || this.#policy === undefined) this.#giveUp(failure);
-      else this.#restartAsAllowed(undefined);
+      else this.#recover(failure, undefined);
       throw failure;
     }
-    this.#isVerified = true;
     this.#spawn();
   }
 
   #spawn(): void {
-    const { id, gates, network, data, lane: announce, pauses, position } = this.#options;
+    const { id, gates, network, data, lane, pauses, position, calls, stuckMs } = this.#options;
     const gate = nextGate(gates);
     if (gate === undefined) throw new RaftError("ERR_STOPPED", `${id} cannot be started: the supervisor is closing`);
     thaw(pauses, position);
-    const rpc = new MessageChannel();
-    const lane = new MessageChannel();
-    const worker = spawnThread("peer", {
-      name: `flotilla ${id}`,
-      workerData: { ...data(), gate, rpc: rpc.port2, lane: lane.port2 } satisfies PeerData,
-      transferList: [rpc.port2, lane.port2],
+    const process: PeerProcess = startProcess({
+      data: { ...data(), gate },
+      lane,
+      onPackets: (packets) => {
+        for (const packet of packets) network.send(packet);
+      },
+      onNotice: (notice) => this.#onNotice(process, notice),
+      onExit: (code) => this.#onExit(process, code),
+      watch: () => watchCalls(calls, stuckMs, (call) => this.#onStuck(process, call)),
     });
-    announce(lane.port1);
-    const up = deferred<void>();
-    // Whoever starts a peer waits for this; nobody has to.
-    up.promise.catch(() => {});
-    const exited = deferred<void>();
-    const process: Process = {
-      worker,
-      gate,
-      rpc: rpc.port1,
-      up: up.promise,
-      exited: exited.promise,
-      settleUp: (error) => (error === undefined ? up.resolve() : up.reject(error)),
-      incarnation: 0,
-      isUp: false,
-      ending: undefined,
-      error: undefined,
-      onStopped: () => {},
-      onSnapshot: [],
-    };
     this.#process = process;
-    rpc.port1.on("message", (packets: readonly Packet[]) => {
-      for (const packet of packets) network.send(packet);
-    });
-    worker.on("message", (notice: PeerNotice) => this.#onNotice(process, notice));
-    worker.on("error", (error) => {
-      process.error ??= new RaftError("ERR_STOPPED", `${id} ended: ${error.message}`, { cause: error });
-    });
-    worker.on("exit", (code) => {
-      this.#onExit(process, code);
-      exited.resolve();
-    });
   }
 
-  #onNotice(process: Process, notice: PeerNotice): void {
+  #onNotice(process: PeerProcess, notice: PeerNotice): void {
     const { id, network, born, tell } = this.#options;
     switch (notice.kind) {
       case "opened":
@@ -285,10 +245,11 @@ export class PeerHost {
           break;
         }
         network.up(id, notice.incarnation);
-        order(process, { kind: "speak" });
+        this.#order(process, { kind: "speak" });
         break;
       case "up":
         process.isUp = true;
+        this.#isFull = false;
         if (process.ending !== undefined) break;
         this.#setState("up");
         tell({ type: "up", peer: id, incarnation: process.incarnation });
@@ -318,7 +279,7 @@ export class PeerHost {
     }
   }
 
-  async #kill(process: Process): Promise<void> {
+  async #kill(process: PeerProcess): Promise<void> {
     const { id, gates, tell } = this.#options;
     if (await takeGate(gates, process.gate, GATE_TIMEOUT_MS)) {
       await process.worker.terminate();
@@ -330,15 +291,23 @@ export class PeerHost {
     }
   }
 
-  #onExit(process: Process, code: number): void {
-    const { id, gates, pauses, position, board, network, tell } = this.#options;
-    const applying = board.applying(id);
+  /** The state machine does not return: its thread is ended, which works as long as it is in no native code. */
+  #onStuck(process: PeerProcess, call: CurrentCall): void {
+    const { id, stuckMs } = this.#options;
+    const message = `${id} was ended: it was ${describeCall(call)}, and that took longer than ${stuckMs} ms`;
+    process.error ??= new RaftError("ERR_MACHINE_STUCK", message);
+    // A thread that cannot be ended is an event of its own.
+    this.#kill(process).catch(() => {});
+  }
+
+  #onExit(process: PeerProcess, code: number): void {
+    const { id, gates, pauses, position, calls, network, tell } = this.#options;
+    const call = calls.current;
+    calls.leave();
     this.#process = undefined;
     retireGate(gates, process.gate);
     thaw(pauses, position);
-    process.rpc.close();
     network.down(id, process.incarnation);
-    board.setApplying(id, 0);
     this.#setState("down");
     const requested = process.ending === "crash";
     const error =
@@ -349,29 +318,51 @@ export class PeerHost {
       tell({ type: "down", peer: id });
       return;
     }
-    tell({
-      type: "crash",
-      peer: id,
-      incarnation: process.incarnation,
-      requested,
-      error: error === undefined ? undefined : errorData(error, "ERR_STOPPED"),
-    });
+    // One that still finds no room has not died: it was not there.
+    if (!(this.#isFull && isFull(error))) {
+      tell({
+        type: "crash",
+        peer: id,
+        incarnation: process.incarnation,
+        requested,
+        error: error === undefined ? undefined : errorData(error, "ERR_STOPPED"),
+      });
+    }
     if (!process.isUp && error !== undefined && HOPELESS.has(error.code)) this.#giveUp(error);
-    else this.#restartAsAllowed(requested ? undefined : applying);
+    else this.#recover(error, requested ? undefined : call);
   }
 
-  #restartAsAllowed(applying: number | undefined): void {
+  /** What follows from an exit, or from a start that failed. */
+  #recover(error: RaftError | undefined, call: CurrentCall | undefined): void {
+    if (error !== undefined && isFull(error)) this.#waitForRoom(error);
+    else this.#restartAsAllowed(call);
+  }
+
+  /** A full disk is nobody's fault, and is not got over sooner by giving up. */
+  #waitForRoom(error: RaftError): void {
     if (this.#policy === undefined) return;
-    const decision = this.#policy.onExit(performance.now(), applying);
+    if (!this.#isFull) {
+      this.#isFull = true;
+      this.#options.tell({ type: "disk-full", peer: this.#options.id, error: errorData(error, "ERR_STORAGE_FULL") });
+    }
+    this.#restartIn(this.#policy.delayMs(performance.now()));
+  }
+
+  #restartAsAllowed(call: CurrentCall | undefined): void {
+    if (this.#policy === undefined) return;
+    const decision = this.#policy.onExit(performance.now(), call);
     if (decision.action === "give-up") {
       this.#giveUp(decision.error);
       return;
     }
-    const { delayMs } = decision;
-    this.#options.tell({ type: "restart", peer: this.#options.id, delayMs });
+    this.#options.tell({ type: "restart", peer: this.#options.id, delayMs: decision.delayMs });
+    this.#restartIn(decision.delayMs);
+  }
+
+  #restartIn(delayMs: number): void {
     this.#restart = setTimeout(() => {
       this.#restart = undefined;
-      const wasVerified = this.#isVerified;
+      const wasVerified = this.#verification.isDone;
       this.#launch().catch((error: unknown) => {
         // What comes of a verification is dealt with where it is found.
         if (wasVerified) this.#giveUp(asRaftError(error));
@@ -382,6 +373,16 @@ export class PeerHost {
   #giveUp(error: RaftError): void {
     this.#setState("given-up");
     this.#options.tell({ type: "given-up", peer: this.#options.id, error: errorData(error, "ERR_GIVEN_UP") });
+  }
+
+  #order(process: PeerProcess, order: PeerOrder): void {
+    process.worker.postMessage(order);
+    this.#ring();
+  }
+
+  #ring(): void {
+    const { bells, position } = this.#options;
+    ring(bells, position);
   }
 
   #newPolicy(): RestartPolicy | undefined {
@@ -399,7 +400,7 @@ export class PeerHost {
     return board.status(id).state === "wedged";
   }
 
-  #expectUp(): Process {
+  #expectUp(): PeerProcess {
     if (this.#process?.isUp) return this.#process;
     throw new RaftError("ERR_PEER_DOWN", `${this.#options.id} is not up`);
   }
@@ -409,26 +410,16 @@ export class PeerHost {
   }
 }
 
+function isFull(error: RaftError | undefined): boolean {
+  return error?.code === "ERR_STORAGE_FULL";
+}
+
 function wedged(id: PeerId): RaftError {
   return new RaftError("ERR_WEDGED", `${id} has been in native code for ${GATE_TIMEOUT_MS} ms and cannot be ended`);
 }
 
 function asRaftError(error: unknown): RaftError {
   return error instanceof RaftError ? error : new RaftError("ERR_STOPPED", String(error), { cause: error });
-}
-
-function order(process: Process, message: PeerOrder): void {
-  process.worker.postMessage(message);
-}
-
-function deferred<Value>() {
-  let resolve: (value: Value) => void = () => {};
-  let reject: (error: unknown) => void = () => {};
-  const promise = new Promise<Value>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
 }
 
 async function withTimeout(promise: Promise<void>, timeoutMs: number): Promise<void> {

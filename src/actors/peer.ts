@@ -1,12 +1,14 @@
-import { performance } from "node:perf_hooks";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { loadMachine } from "../machine/load.ts";
 import { DEFAULT_LIMITS } from "../raft/options.ts";
 import { hashSeed, seededRandom } from "../raft/random.ts";
 import { heldGate } from "../storage/gate.ts";
 import { LmdbStore } from "../storage/lmdb.ts";
+import { rings, sleep } from "./bell.ts";
 import { Board } from "./board.ts";
+import { MachineCalls } from "./machine-calls.ts";
 import { Mailbox } from "./mailbox.ts";
+import { monotonicNow } from "./monotonic.ts";
 import { freezeIfAsked } from "./pause.ts";
 import { errorData, type LaneRequest, type PeerData, type PeerNotice, type PeerOrder } from "./protocol.ts";
 import { Shell } from "./shell.ts";
@@ -20,6 +22,12 @@ const COMMIT_NEWS_PART = 0.1;
 /** Of the entries between two snapshots, how many stay behind one: enough for a follower that missed a few rounds. */
 const SNAPSHOT_TAIL_PART = 0.1;
 
+/**
+ * How often the thread's event loop turns. Nothing of flotilla waits for it, but what a state machine prints does, and
+ * each turn costs more than a heartbeat.
+ */
+const EVENT_LOOP_EVERY_MS = 250;
+
 /** The app's thread is the only client that has a port so far. */
 const APP = 1;
 
@@ -30,16 +38,20 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   const gate = heldGate(new Int32Array(shared.gates), data.gate);
   const opening = LmdbStore.open({ path, identity, configuration, born, durability, gate });
   const store = await opening.finally(() => gate.release());
+  const position = peers.indexOf(id);
+  const calls = new MachineCalls(shared.calls, position);
+  calls.enter("load", 0);
   const machine = await loadMachine(data.machine).catch(async (error: unknown) => {
     await store.close();
     throw error;
   });
+  calls.leave();
   report({ kind: "opened", incarnation: store.state.incarnation });
   await orders.speak;
 
   const board = new Board(shared.board, peers);
   const pauses = new Int32Array(shared.pauses);
-  const position = peers.indexOf(id);
+  const bells = new Int32Array(shared.bells);
   const shell = new Shell({
     group: data.group,
     raft: {
@@ -57,10 +69,10 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     },
     store,
     machine,
-    clock: { now: () => performance.now(), wall: () => Date.now() },
+    clock: { now: monotonicNow, wall: () => Date.now() },
     send: (packets) => data.rpc.postMessage(packets),
     reply: (_client, replies) => data.lane.postMessage(replies),
-    applying: (index) => board.setApplying(id, index),
+    calls,
     snapshotEvery: data.snapshotEvery,
     maxPendingBytes: data.maxPendingBytes,
     onSnapshot: ({ index, bytes }, installed) => report({ kind: "snapshot", index, bytes, installed }),
@@ -69,20 +81,29 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     trace: data.trace,
   });
 
-  const mailbox = new Mailbox(
-    [
-      { port: data.rpc, receive: (message) => shell.deliver(message as Delivery) },
-      { port: data.lane, receive: (message) => shell.request(APP, message as LaneRequest) },
-    ],
-    turn,
-  );
-  let timer: NodeJS.Timeout | undefined;
-  let timerAt = Number.POSITIVE_INFINITY;
-  let again: NodeJS.Immediate | undefined;
+  const mailbox = new Mailbox([
+    { port: supervisor, receive: (order) => orders.take(order as PeerOrder) },
+    { port: data.rpc, receive: (message) => shell.deliver(message as Delivery) },
+    { port: data.lane, receive: (message) => shell.request(APP, message as LaneRequest) },
+  ]);
+  let isStopped = false;
+
+  /** The peer's life. It ends with a stop, or with the thread. */
+  function live(): void {
+    const until = monotonicNow() + EVENT_LOOP_EVERY_MS;
+    while (monotonicNow() < until) {
+      freezeIfAsked(pauses, position);
+      const heard = rings(bells, position);
+      // The inbox goes before the timers: mail that waited while this thread stood still may show that nothing is overdue.
+      const isEmpty = mailbox.drain();
+      if (isStopped) return;
+      turn();
+      if (isEmpty && !shell.isBusy) sleep(bells, position, heard, shell.wakeAt - monotonicNow());
+    }
+    setImmediate(live);
+  }
 
   function turn(): void {
-    // The inbox goes before the timers: mail that waited while this thread stood still may show that nothing is overdue.
-    if (freezeIfAsked(pauses, position)) mailbox.drain();
     try {
       shell.turn();
     } catch (error) {
@@ -90,29 +111,6 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       report({ kind: "failed", error: errorData(error, "ERR_STOPPED") });
       throw error;
     }
-    if (shell.isBusy) again ??= setImmediate(wake);
-    setTimer();
-  }
-
-  function wake(): void {
-    again = undefined;
-    mailbox.drain();
-    turn();
-  }
-
-  /** Moves the timer only to an earlier time: heartbeats put the deadline off again and again, and each move costs. */
-  function setTimer(): void {
-    const { wakeAt } = shell.raft;
-    if (wakeAt >= timerAt) return;
-    clearTimeout(timer);
-    timerAt = wakeAt;
-    timer = setTimeout(onTimer, Math.max(0, Math.ceil(wakeAt - performance.now())));
-  }
-
-  function onTimer(): void {
-    timerAt = Number.POSITIVE_INFINITY;
-    if (performance.now() < shell.raft.wakeAt) setTimer();
-    else wake();
   }
 
   function publish(): void {
@@ -135,15 +133,11 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     });
   }
 
-  orders.onWake = wake;
   orders.onSnapshot = () => {
-    if (shell.wantSnapshot()) wake();
-    else report({ kind: "snapshot-kept", index: shell.raft.snapshot?.index ?? 0 });
+    if (!shell.wantSnapshot()) report({ kind: "snapshot-kept", index: shell.raft.snapshot?.index ?? 0 });
   };
   orders.onStop = () => {
-    clearTimeout(timer);
-    clearImmediate(again);
-    mailbox.close();
+    isStopped = true;
     store.close().then(
       () => report({ kind: "stopped" }),
       () => report({ kind: "stopped" }),
@@ -152,6 +146,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   shell.addClient(APP);
   turn();
   report({ kind: "up" });
+  live();
 }
 
 /** Followers stand by a leader for the shortest election timeout; by this leader's clock that may be less. */
@@ -159,30 +154,35 @@ function leaseMs({ electionMs, maxClockDrift }: PeerData): number {
   return (electionMs[0] * (1 - maxClockDrift)) / (1 + maxClockDrift);
 }
 
-/** The supervisor's orders. Those that come before there is a loop have nothing to act on yet. */
+/**
+ * The supervisor's orders; those that come before there is a loop have nothing to act on yet. They come through the event
+ * loop until the mailbox takes them too.
+ */
 function listen(supervisor: MessagePort) {
+  let speak = () => {};
   const orders = {
-    speak: Promise.resolve(),
-    onWake: () => {},
+    speak: new Promise<void>((resolve) => {
+      speak = resolve;
+    }),
     onSnapshot: () => {},
     onStop: () => {},
-  };
-  orders.speak = new Promise((resolve) => {
-    supervisor.on("message", (order: PeerOrder) => {
+    take(order: PeerOrder): void {
       switch (order.kind) {
         case "speak":
-          return resolve();
-        case "wake":
-          return orders.onWake();
+          speak();
+          break;
         case "snapshot":
-          return orders.onSnapshot();
+          orders.onSnapshot();
+          break;
         case "stop":
-          return orders.onStop();
+          orders.onStop();
+          break;
         default:
           order satisfies never;
       }
-    });
-  });
+    },
+  };
+  supervisor.on("message", orders.take);
   return orders;
 }
 

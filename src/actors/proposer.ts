@@ -117,9 +117,9 @@ export class Proposer implements LaneOwner {
     return this.#pendingBytes;
   }
 
-  /** A thread of `peer` was started. */
-  addLane(peer: PeerId, port: MessagePort): void {
-    this.#lanes.set(peer, new Lane(peer, port, this));
+  /** A thread of `peer` was started; `ring` tells it of mail. */
+  addLane(peer: PeerId, port: MessagePort, ring: () => void): void {
+    this.#lanes.set(peer, new Lane(peer, port, ring, this));
   }
 
   /** Resolves when the thread of `peer` that is known now has ended, and what that means for calls is clear. */

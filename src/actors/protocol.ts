@@ -143,8 +143,12 @@ export interface SharedWords {
   readonly gates: SharedArrayBuffer;
   /** See board.ts. */
   readonly board: SharedArrayBuffer;
+  /** See machine-calls.ts. */
+  readonly calls: SharedArrayBuffer;
   /** One Int32 a peer, see pause.ts. */
   readonly pauses: SharedArrayBuffer;
+  /** One Int32 a peer, see bell.ts. */
+  readonly bells: SharedArrayBuffer;
 }
 
 /** What a peer's thread tells the supervisor's. */
@@ -163,8 +167,6 @@ export type PeerNotice =
 /** What the supervisor's thread tells a peer's. */
 export type PeerOrder =
   | { readonly kind: "speak" }
-  /** Makes the loop turn, so that it sees a pause. */
-  | { readonly kind: "wake" }
   /** Answered by `snapshot`, `snapshot-kept` or `snapshot-failed`. */
   | { readonly kind: "snapshot" }
   | { readonly kind: "stop" };
@@ -194,6 +196,7 @@ export interface SupervisorData {
   readonly trace: boolean;
   readonly snapshotEvery: number;
   readonly verify: Verify;
+  readonly stuckMs: number;
   readonly shared: SharedWords;
   /** The cluster's folder. */
   readonly directory: string;
@@ -222,6 +225,11 @@ export type ClusterEvent =
       readonly requested: boolean;
       readonly error: RaftError | undefined;
     }
+  /**
+   * The disk of a peer has no room. It leads and acknowledges nothing until there is some: the restart policy tries to
+   * start it, quietly, and does not count that; `up` tells that it worked.
+   */
+  | { readonly type: "disk-full"; readonly peer: PeerId; readonly error: RaftError }
   /** The policy starts the peer again in `delayMs`. */
   | { readonly type: "restart"; readonly peer: PeerId; readonly delayMs: number }
   /** The peer is not started again: `start()` of the peer tries once more. */

@@ -10,6 +10,7 @@ import type { Message, PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import { Raft } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
+import type { MachineCalls } from "./machine-calls.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest } from "./protocol.ts";
 import { answer, Queries, type Query } from "./queries.ts";
@@ -44,8 +45,8 @@ export interface ShellOptions {
   readonly send: (packets: readonly Packet[]) => void;
   /** Takes what is for a client. */
   readonly reply: (client: number, replies: readonly LaneReply[]) => void;
-  /** Hears which entry is about to be applied, and 0 when that is done: what a machine that never returns died of. */
-  readonly applying: (index: number) => void;
+  /** Hears of every call of the machine, before and after: what a peer does whose machine never returns. */
+  readonly calls: Pick<MachineCalls, "enter" | "leave">;
   /** Called once a turn, before clients hear of what it has changed: who shows this peer's state brings it up to date. */
   readonly publish: () => void;
   /** Whether clients are sent what is applied. */
@@ -114,7 +115,12 @@ export class Shell {
 
   /** Whether there is work left without any further mail. */
   get isBusy(): boolean {
-    return this.#lastApplied < this.#raft.commitIndex || this.#snapshotter !== undefined || this.#mustSweep;
+    return this.#lastApplied < this.#raft.commitIndex || this.#mustSweep;
+  }
+
+  /** When `turn` is to be called even if no mail comes. */
+  get wakeAt(): number {
+    return Math.min(this.#raft.wakeAt, this.#snapshotter?.wakeAt ?? Number.POSITIVE_INFINITY);
   }
 
   /** Takes a snapshot soon, however few entries there are since the last one. @returns false when there are none. */
@@ -135,8 +141,10 @@ export class Shell {
     switch (delivery.kind) {
       case "packet": {
         this.#incarnations.set(delivery.from, delivery.fromIncarnation);
+        // The election timer runs from a heartbeat's arrival, not from when it was looked at (§5.2).
+        const at = delivery.arrivedAt ?? now;
         for (const message of decodeFrames(delivery.bytes)) {
-          this.#raft.step(delivery.from, delivery.fromIncarnation, message, now);
+          this.#raft.step(delivery.from, delivery.fromIncarnation, message, at);
         }
         break;
       }
@@ -175,7 +183,8 @@ export class Shell {
   /** Does all that follows from the mail and from the time. What it throws is the end of this peer's process. */
   turn(): void {
     const { store, clock } = this.#options;
-    let now = clock.now();
+    const began = clock.now();
+    let now = began;
     this.#raft.advance(now);
     this.#announceLeader();
     this.#continueSnapshot();
@@ -205,6 +214,10 @@ export class Shell {
     this.#flush();
     // Every save removes a little of what is not needed any more; a turn without one has the time for it too.
     if (this.#mustSweep && !hasSaved) this.#mustSweep = store.sweep();
+    if (this.#snapshotter !== undefined) {
+      now = clock.now();
+      this.#snapshotter.rest(now, now - began);
+    }
   }
 
   #propose(client: number, { firstId, count, packed, tellAppended }: LaneRequest & { kind: "propose" }): void {
@@ -244,7 +257,7 @@ export class Shell {
     }
     if (consistency === "local") {
       if (this.#lastApplied < query.minIndex) this.#queries.park(query.minIndex, query);
-      else this.#answers.push(answer(this.#options.machine, query, this.#lastApplied));
+      else this.#answer(query);
       return;
     }
     if (consistency === "lease") {
@@ -286,10 +299,14 @@ export class Shell {
         if (isLate) break;
       }
     }
-    const { machine } = this.#options;
-    for (const query of this.#queries.takeReady(this.#lastApplied)) {
-      this.#answers.push(answer(machine, query, this.#lastApplied));
-    }
+    for (const query of this.#queries.takeReady(this.#lastApplied)) this.#answer(query);
+  }
+
+  #answer(query: Query): void {
+    const { machine, calls } = this.#options;
+    calls.enter("query", this.#lastApplied);
+    this.#answers.push(answer(machine, query, this.#lastApplied));
+    calls.leave();
   }
 
   #applyBatch(batch: Batch): void {
@@ -312,13 +329,13 @@ export class Shell {
 
   /** @returns what the entry came to, and the command that was given to the state machine. */
   #applyEntry(kind: EntryKind, data: Uint8Array, at: ApplyContext): { applied: Applied; command?: unknown } {
-    const { machine, applying } = this.#options;
+    const { machine, calls } = this.#options;
     let command: unknown;
     const carryOut = (encoded: Uint8Array) => {
       command = decode(encoded);
-      applying(at.index);
+      calls.enter("apply", at.index);
       const applied = applyCommand(machine, command, at);
-      applying(0);
+      calls.leave();
       return applied;
     };
     switch (kind) {
@@ -335,7 +352,7 @@ export class Shell {
 
   /** §7: the state machine and the sessions begin anew from a snapshot. */
   #restore(snapshot: SnapshotInfo): void {
-    const { machine, store, raft } = this.#options;
+    const { machine, store, raft, calls } = this.#options;
     const { index, time, version } = snapshot;
     const known = machine.version ?? 0;
     if (version > known) {
@@ -343,10 +360,13 @@ export class Shell {
       throw new RaftError("ERR_MACHINE_MODULE", message);
     }
     this.#snapshotter = undefined;
+    const enter = () => calls.enter("restore", index);
     try {
-      const content = splitContent(store.readSnapshot());
+      enter();
+      const content = splitContent(eachAfter(enter, store.readSnapshot()));
       const sessions = Sessions.restore(content.sessions);
       machine.restore(content.machine);
+      calls.leave();
       this.#sessions = sessions;
     } catch (cause) {
       if (cause instanceof RaftError) throw cause;
@@ -390,9 +410,13 @@ export class Shell {
 
   /** What the machine throws here is no reason to stop: there is still the whole log. */
   #attempt(step: () => void): void {
+    const { calls } = this.#options;
     try {
+      calls.enter("snapshot", this.#lastAttempt);
       step();
+      calls.leave();
     } catch (error) {
+      calls.leave();
       if (!(error instanceof RaftError) || error.code !== "ERR_MACHINE_THREW") throw error;
       this.#snapshotter = undefined;
       this.#options.onSnapshotFailed(error);
@@ -429,6 +453,7 @@ export class Shell {
         to,
         fromIncarnation: store.state.incarnation,
         toIncarnation: this.#incarnations.get(to) ?? 0,
+        isQuiet: queue.every((message) => message.type === "AppendEntries" && message.isQuiet),
         bytes: encodeFrames(queue),
       });
     }
@@ -445,6 +470,13 @@ export class Shell {
     }
     this.#answers = [];
     for (const [client, queue] of replies) this.#options.reply(client, queue);
+  }
+}
+
+function* eachAfter<Item>(before: () => void, items: Iterable<Item>): Iterable<Item> {
+  for (const item of items) {
+    before();
+    yield item;
   }
 }
 

@@ -8,12 +8,20 @@ const CHUNK_BYTES = 256 << 10;
 /** How long one turn may pull chunks out of the state machine, in milliseconds. Commits wait no longer than this. */
 const BUDGET_MS = 2;
 
+/**
+ * How long it rests after a turn that it took part in, as a multiple of that turn: peers share a machine and mostly a
+ * disk, and take their snapshots at the same time. What is left to the commands is worth more than an early end.
+ */
+const REST = 3;
+
+const NOTHING = new Uint8Array();
+
 /** What of a {@link SnapshotInfo} is known before the chunks are. */
 type Head = Omit<SnapshotInfo, "chunks" | "bytes">;
 
 /** Where the chunks of a peer's own snapshot go; see Raft. */
 export interface ChunkTaker {
-  /** @returns false when the snapshot is of no use any more. */
+  /** The bytes are to be saved before the next `step`. @returns false when the snapshot is of no use any more. */
   stageChunk(number: number, data: Uint8Array): boolean;
   completeSnapshot(info: SnapshotInfo, now: number): void;
 }
@@ -25,11 +33,20 @@ export interface ChunkTaker {
 export class Snapshotter {
   readonly #head: Head;
   readonly #pieces: Iterator<Uint8Array>;
-  /** Pulled and not staged yet. */
-  #parts: Uint8Array[] = [];
-  #partBytes = 0;
+  /**
+   * The chunk that is being filled. There is only one for all: one that is staged is saved in the same turn. To make them
+   * anew costs more than to fill them, since the garbage collector looks at all of the state for so many bytes.
+   */
+  readonly #chunk = new Uint8Array(CHUNK_BYTES);
+  #filled = 0;
+  /** What was pulled and did not fit into the chunk. */
+  #rest: Uint8Array = NOTHING;
   #chunks = 0;
   #bytes = 0;
+  /** Whether the last `step` was not in a rest. */
+  #hasWorked = false;
+  /** Until when it rests. */
+  #restsUntil = Number.NEGATIVE_INFINITY;
 
   /**
    * Freezes the state as it is now.
@@ -50,57 +67,64 @@ export class Snapshotter {
     return this.#head.index;
   }
 
+  /** When it goes on, by the clock that `step` and `rest` are given. */
+  get wakeAt(): number {
+    return this.#restsUntil;
+  }
+
+  /** The turn of the last `step` is over, its save included; if there was anything done, a rest begins. */
+  rest(now: number, tookMs: number): void {
+    if (this.#hasWorked) this.#restsUntil = now + REST * tookMs;
+  }
+
   /**
-   * Goes on for a little while. At most one chunk is staged a turn: one save carries it.
+   * Goes on for a little while, unless it rests. At most one chunk is staged a turn: one save carries it.
    * @returns whether that was the end of it, complete or overtaken by a snapshot of the leader.
    * @throws RaftError `ERR_MACHINE_THREW` when the machine's iterator throws; the snapshot before stays in force.
    */
   step(taker: ChunkTaker, now: () => number): boolean {
-    const deadline = now() + BUDGET_MS;
+    const start = now();
+    this.#hasWorked = start >= this.#restsUntil;
+    if (!this.#hasWorked) return false;
+    const deadline = start + BUDGET_MS;
     let done = false;
-    while (!done && this.#partBytes < CHUNK_BYTES && now() < deadline) done = this.#pull();
-    if (!done && this.#partBytes < CHUNK_BYTES) return false;
-    const isLast = done && this.#partBytes <= CHUNK_BYTES;
-    if (this.#partBytes > 0 || isLast) {
-      if (!taker.stageChunk(this.#chunks, this.#take())) return true;
+    while (!done && this.#filled < CHUNK_BYTES && now() < deadline) done = this.#fill();
+    if (!done && this.#filled < CHUNK_BYTES) return false;
+    if (this.#filled > 0 || done) {
+      if (!taker.stageChunk(this.#chunks, this.#chunk.subarray(0, this.#filled))) return true;
       this.#chunks++;
+      this.#bytes += this.#filled;
+      this.#filled = 0;
     }
-    if (!isLast) return false;
+    if (!done) return false;
     taker.completeSnapshot({ ...this.#head, chunks: this.#chunks, bytes: this.#bytes }, now());
     return true;
   }
 
-  /** @returns whether the machine has no more. */
-  #pull(): boolean {
+  /** Fills the chunk, with what is left over first. @returns whether there is no more. */
+  #fill(): boolean {
+    if (this.#rest.byteLength === 0) {
+      const piece = this.#pull();
+      if (piece === undefined) return true;
+      this.#rest = piece;
+    }
+    const fits = this.#rest.subarray(0, CHUNK_BYTES - this.#filled);
+    this.#chunk.set(fits, this.#filled);
+    this.#filled += fits.byteLength;
+    this.#rest = this.#rest.subarray(fits.byteLength);
+    return false;
+  }
+
+  /** @returns undefined when the machine has no more. */
+  #pull(): Uint8Array | undefined {
     try {
       const next = this.#pieces.next();
-      if (next.done) return true;
+      if (next.done) return undefined;
       if (!(next.value instanceof Uint8Array)) throw new TypeError(`snapshot() gave ${typeof next.value}, not bytes`);
-      this.#parts.push(next.value);
-      this.#partBytes += next.value.byteLength;
-      return false;
+      return next.value;
     } catch (cause) {
       throw failed(this.#head.index, cause);
     }
-  }
-
-  /** The next chunk, of what was pulled. */
-  #take(): Uint8Array {
-    const size = Math.min(this.#partBytes, CHUNK_BYTES);
-    const chunk = new Uint8Array(size);
-    let filled = 0;
-    while (filled < size) {
-      const part = this.#parts[0];
-      if (part === undefined) break;
-      const used = part.subarray(0, size - filled);
-      chunk.set(used, filled);
-      filled += used.byteLength;
-      if (used.byteLength === part.byteLength) this.#parts.shift();
-      else this.#parts[0] = part.subarray(used.byteLength);
-    }
-    this.#partBytes -= size;
-    this.#bytes += size;
-    return chunk;
   }
 }
 

@@ -8,6 +8,7 @@ import { markBorn } from "./directory.ts";
 import { FaultTable, type LinkRule } from "./faults.ts";
 import { closeGates, guardExit } from "./gates.ts";
 import type { LabrpcProfile } from "./labrpc.ts";
+import { MachineCalls } from "./machine-calls.ts";
 import { type Counters, Network } from "./network.ts";
 import { PeerHost } from "./peer-host.ts";
 import { type ErrorData, type EventData, fromErrorData, type News, type SupervisorData } from "./protocol.ts";
@@ -49,6 +50,7 @@ class Ward {
     const gates = new Int32Array(shared.gates);
     this.#gates = gates;
     const pauses = new Int32Array(shared.pauses);
+    const bells = new Int32Array(shared.bells);
     guardExit(gates);
     const { verify, durability } = data;
     const verification =
@@ -97,7 +99,10 @@ class Ward {
         }),
         gates,
         pauses,
+        bells,
         board,
+        calls: new MachineCalls(shared.calls, position),
+        stuckMs: data.stuckMs,
         network: this.#network,
         born: () => {
           if (!isBorn) markBorn(data.directory, id);
@@ -154,7 +159,7 @@ class Ward {
     if (event.type === "up") {
       this.#up.add(event.peer);
       this.#failed.delete(event.peer);
-    } else if (event.type === "given-up") {
+    } else if (event.type === "given-up" || event.type === "disk-full") {
       this.#up.delete(event.peer);
       this.#failed.set(event.peer, event.error);
     } else if (event.type === "crash" || event.type === "down") {

@@ -5,6 +5,7 @@ import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { hashSeed, seededRandom } from "../raft/random.ts";
 import { AsyncQueue } from "./async-queue.ts";
+import { ring } from "./bell.ts";
 import { Board, createBoard } from "./board.ts";
 import { ClientNetwork } from "./client-network.ts";
 import { Control } from "./control.ts";
@@ -14,6 +15,7 @@ import type { Faults } from "./fault-control.ts";
 import { FaultTable } from "./faults.ts";
 import { createGates, guardExit } from "./gates.ts";
 import { logEvent } from "./logger.ts";
+import { createMachineCalls } from "./machine-calls.ts";
 import { EventMeter } from "./meter.ts";
 import { collectMetrics, type Metric } from "./metrics.ts";
 import type { Counters } from "./network.ts";
@@ -71,6 +73,7 @@ export class Supervisor {
   readonly #control: Control<SupervisorApi>;
   readonly #news: MessagePort;
   readonly #board: Board;
+  readonly #bells: Int32Array;
   readonly #proposer: Proposer;
   readonly #listeners = new Set<AsyncQueue<ClusterEvent>>();
   readonly #events: EventMeter;
@@ -103,9 +106,12 @@ export class Supervisor {
     const shared: SharedWords = {
       gates: createGates(),
       board: createBoard(ids),
+      calls: createMachineCalls(ids.length),
       pauses: new SharedArrayBuffer(ids.length * Int32Array.BYTES_PER_ELEMENT),
+      bells: new SharedArrayBuffer(ids.length * Int32Array.BYTES_PER_ELEMENT),
     };
     this.#board = new Board(shared.board, ids);
+    this.#bells = new Int32Array(shared.bells);
     this.#events = new EventMeter(ids);
     this.#unguard = guardExit(new Int32Array(shared.gates));
     const clientFaults = new FaultTable(ids);
@@ -129,6 +135,7 @@ export class Supervisor {
       trace,
       snapshotEvery,
       verify,
+      stuckMs,
     } = options;
     const data: SupervisorData = {
       peers: directory.peers,
@@ -147,6 +154,7 @@ export class Supervisor {
         trace,
         snapshotEvery,
         verify,
+        stuckMs,
         shared,
       },
       control: control.port2,
@@ -338,9 +346,11 @@ export class Supervisor {
 
   #onNews(news: News): void {
     switch (news.kind) {
-      case "lane":
-        this.#proposer.addLane(news.peer, news.port);
+      case "lane": {
+        const position = this.#directory.peers.findIndex(({ id }) => id === news.peer);
+        this.#proposer.addLane(news.peer, news.port, () => ring(this.#bells, position));
         break;
+      }
       case "event":
         this.#tell(eventOf(news.event));
         break;
@@ -388,6 +398,7 @@ function eventOf(event: EventData): ClusterEvent {
     case "crash":
       return { ...event, error: event.error === undefined ? undefined : fromErrorData(event.error) };
     case "given-up":
+    case "disk-full":
     case "snapshot-failed":
       return { ...event, error: fromErrorData(event.error) };
     default:

@@ -32,8 +32,9 @@ export class Verification {
   /**
    * Resolves when the store of `peer` in the folder `path` may be opened. A disk that refuses to write is no reason
    * against it.
-   * @throws RaftError `ERR_STORAGE_CORRUPT` that names what is wrong; `ERR_STORAGE_FAILED` when it could not be found
-   * out; `ERR_ABORTED` with the signal, once its process has ended.
+   * @throws RaftError `ERR_STORAGE_CORRUPT` that names what is wrong; `ERR_STORAGE_FULL` when there is no room to find
+   * out, `ERR_STORAGE_FAILED` when it could not be found out otherwise; `ERR_ABORTED` with the signal, once its process
+   * has ended.
    */
   async verify(peer: PeerId, path: string, signal: AbortSignal): Promise<void> {
     await this.#enter(signal);

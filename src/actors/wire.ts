@@ -23,13 +23,16 @@ export interface Packet {
   readonly fromIncarnation: number;
   /** The addressee's as far as the sender knows it; 0 when it does not, and then the network fills it in. */
   readonly toIncarnation: number;
+  /** All that it holds is quiet: it lies in the inbox until something else wakes the addressee, its timer at the latest. */
+  readonly isQuiet: boolean;
   /** Nobody else's: the buffer may be transferred, and the batches decoded from it may be written to. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** What the network brings to a peer. */
 export type Delivery =
-  | Packet
+  /** `arrivedAt`: when a quiet packet came into the inbox, by the clock that the peer's timers run by. */
+  | (Packet & { readonly arrivedAt?: number })
   /** That incarnation of `peer` is dead. */
   | { readonly kind: "down"; readonly peer: PeerId; readonly incarnation: number }
   /** A call to `peer` failed: the request or its reply was lost. Said in the network of labrpc only. */
@@ -66,7 +69,7 @@ const FIXED_BYTES: Readonly<Record<MessageType, number>> = {
   PreVoteReply: FRAME_HEADER_BYTES + 2 * 8 + 1,
   RequestVote: FRAME_HEADER_BYTES + 3 * 8,
   RequestVoteReply: FRAME_HEADER_BYTES + 8 + 1,
-  AppendEntries: FRAME_HEADER_BYTES + 5 * 8,
+  AppendEntries: FRAME_HEADER_BYTES + 5 * 8 + 1,
   AppendEntriesReply: FRAME_HEADER_BYTES + 6 * 8 + 1,
   InstallSnapshot: FRAME_HEADER_BYTES + 6 * 8,
   InstallSnapshotReply: FRAME_HEADER_BYTES + 4 * 8 + 1,
@@ -173,6 +176,7 @@ function writeFields(cursor: Cursor, bytes: Uint8Array, message: Message): void 
       cursor.putNumber(message.prevLogTerm);
       cursor.putNumber(message.leaderCommit);
       cursor.putNumber(message.round);
+      cursor.putFlag(message.isQuiet);
       for (const batch of message.batches) {
         bytes.set(batch.bytes, cursor.offset);
         cursor.offset += batch.bytes.byteLength;
@@ -245,6 +249,7 @@ function readFields(cursor: Cursor, bytes: Uint8Array, type: MessageType, end: n
         prevLogTerm: cursor.number(),
         leaderCommit: cursor.number(),
         round: cursor.number(),
+        isQuiet: cursor.flag(),
         batches: parseBatches(bytes.subarray(cursor.offset, end)),
       };
     case "AppendEntriesReply":

@@ -22,6 +22,14 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "what is in the stores of a cluster, live, dead or broken, and whether they are sound",
     run: async (args) => (await import("./inspect.ts")).inspect(args),
   },
+  check: {
+    summary: "whether a history of what clients did and saw is linearizable",
+    run: async (args) => (await import("./check.ts")).check(args),
+  },
+  rebuild: {
+    summary: "new stores for peers that have lost theirs, from what the others have; the cluster is stopped",
+    run: async (args) => (await import("./rebuild.ts")).rebuild(args),
+  },
 };
 
 const HELP = `flotilla: a Raft runtime made of actors
@@ -37,7 +45,7 @@ Options:
   --help     this text; after a command, its options
   --version  the version
 
-Exit codes: 0 all is well, 1 it is not, 2 wrong usage.
+Exit codes: 0 all is well, 1 it is not, 2 wrong usage; check has its own.
 `;
 
 /**

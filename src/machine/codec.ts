@@ -125,6 +125,11 @@ export function pack(value: unknown): Uint8Array {
   return Buffer.from(packr.pack(value, RESET_BUFFER_MODE));
 }
 
+/** {@link pack}, but the bytes are good only until anything else is packed: for who copies them at once. */
+export function packBriefly(value: unknown): Uint8Array {
+  return packr.pack(value);
+}
+
 /**
  * The value of bytes that `encode` or `pack` made. It shares no memory with them.
  * @throws RaftError `ERR_INVALID_COMMAND` when they are no encoded value.

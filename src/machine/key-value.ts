@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { inspect, isDeepStrictEqual } from "node:util";
 import { ChangeHistory, sizeOf } from "./change-history.ts";
-import { decode, pack } from "./codec.ts";
+import { decode, packBriefly } from "./codec.ts";
 import {
   type KeyValueAnswer,
   type KeyValueCommand,
@@ -220,8 +220,8 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
 /** First the number of entries and the index of the last command, then one record an entry. */
 function chunks(cells: readonly Cell[], index: number): Iterable<Uint8Array> {
   function* records(): Generator<Uint8Array> {
-    yield pack([cells.length, index]);
-    for (const { key, value, version } of cells) yield pack([key, value, version]);
+    yield packBriefly([cells.length, index]);
+    for (const { key, value, version } of cells) yield packBriefly([key, value, version]);
   }
   return joinRecords(records());
 }

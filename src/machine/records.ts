@@ -4,32 +4,28 @@ const LENGTH_BYTES = 4;
 
 /**
  * Packs records into chunks of about 64 KiB, each record behind its length (u32, little-endian). A record is pulled
- * only when the chunk it goes into is.
+ * only when the chunk it goes into is, and is copied before the next one is pulled.
  */
 export function* joinRecords(records: Iterable<Uint8Array>): Generator<Uint8Array> {
-  let waiting: Uint8Array[] = [];
-  let bytes = 0;
+  let chunk = new Uint8Array(0);
+  let filled = 0;
   for (const record of records) {
-    waiting.push(record);
-    bytes += LENGTH_BYTES + record.byteLength;
-    if (bytes < CHUNK_BYTES) continue;
-    yield join(waiting, bytes);
-    waiting = [];
-    bytes = 0;
+    const end = filled + LENGTH_BYTES + record.byteLength;
+    if (end > chunk.byteLength) {
+      const before = chunk.subarray(0, filled);
+      // Room for as many as may be; only a record that is longer than a chunk makes it larger.
+      chunk = new Uint8Array(Math.max(end, CHUNK_BYTES + LENGTH_BYTES + record.byteLength));
+      chunk.set(before);
+    }
+    new DataView(chunk.buffer).setUint32(filled, record.byteLength, true);
+    chunk.set(record, filled + LENGTH_BYTES);
+    filled = end;
+    if (filled < CHUNK_BYTES) continue;
+    yield chunk.subarray(0, filled);
+    chunk = new Uint8Array(0);
+    filled = 0;
   }
-  if (waiting.length > 0) yield join(waiting, bytes);
-}
-
-function join(records: readonly Uint8Array[], byteLength: number): Uint8Array {
-  const chunk = new Uint8Array(byteLength);
-  const view = new DataView(chunk.buffer);
-  let offset = 0;
-  for (const record of records) {
-    view.setUint32(offset, record.byteLength, true);
-    chunk.set(record, offset + LENGTH_BYTES);
-    offset += LENGTH_BYTES + record.byteLength;
-  }
-  return chunk;
+  if (filled > 0) yield chunk.subarray(0, filled);
 }
 
 /**

@@ -14,9 +14,9 @@ import { currentTerm, isMajority, others, resetElectionTimer, type State, sendAf
  * this peer has heard of since; only the leader's death ends it early.
  */
 function standsByLeader(state: State, now: number): boolean {
-  const [min] = state.options.electionMs;
+  const [min, max] = state.options.electionMs;
   if (now < state.noVoteBefore) return true;
-  if (state.role === "leader") return hasQuorumContact(state, now, min);
+  if (state.role === "leader") return hasQuorumContact(state, now, max);
   return now - state.lastLeaderContact < min;
 }
 

@@ -10,6 +10,8 @@ export type RaftErrorCode =
   | "ERR_SUPERSEDED"
   /** `apply` or `query` of the state machine threw. For a command this is its result, the same on every peer. */
   | "ERR_MACHINE_THREW"
+  /** A call of the state machine did not return within `stuckMs`: the peer's thread was ended. */
+  | "ERR_MACHINE_STUCK"
   /** The client's session has expired, or had to make room: see `outcome` for the command. The next one opens another. */
   | "ERR_SESSION_EXPIRED"
   /** The session belongs to another client, or the command's result was given up already. Nothing is executed twice. */
@@ -42,10 +44,14 @@ export type RaftErrorCode =
   | "ERR_STORAGE_CORRUPT"
   /** A store that was there is gone, or belongs to another peer or cluster. */
   | "ERR_STORAGE_LOST"
-  /** The disk refused: full, unwritable, failing. */
+  /** The disk has no room. A peer that met it waits until there is some, and comes back by itself. */
+  | "ERR_STORAGE_FULL"
+  /** The disk refused: unwritable, failing. */
   | "ERR_STORAGE_FAILED"
   /** Another supervisor has this directory open. */
-  | "ERR_DIRECTORY_IN_USE";
+  | "ERR_DIRECTORY_IN_USE"
+  /** A history of calls makes no sense; the message says where. */
+  | "ERR_INVALID_HISTORY";
 
 /**
  * What the caller may assume of its command: certainly not applied and never to be; applied (the state machine

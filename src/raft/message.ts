@@ -45,6 +45,8 @@ export interface AppendEntries {
   readonly leaderCommit: number;
   /** Counts the leader's rounds of contact; the reply repeats it, and so proves that it came after (§8, reads). */
   readonly round: number;
+  /** A heartbeat to one who knows all that it says: nobody has to wake for it, and it wants no answer. */
+  readonly isQuiet: boolean;
   /** Consecutive, the first begins at prevLogIndex + 1. */
   readonly batches: readonly Batch[];
 }

@@ -18,11 +18,26 @@ export function hasQuorumContact(state: State, now: number, withinMs: number): b
 }
 
 /** A new round: every follower gets an AppendEntries, with entries if it may have some, else a heartbeat. */
-export function broadcast(state: State): void {
+export function broadcast(state: State, isQuiet = (_follower: Progress) => false): void {
   beginRound(state);
   for (const progress of state.progress.values()) {
-    if (!sendEntries(state, progress)) sendAppend(state, progress, []);
+    if (!sendEntries(state, progress)) sendAppend(state, progress, [], isQuiet(progress));
   }
+}
+
+/** Of the longest election timeout, how old a follower's last word may be before a heartbeat asks for another. */
+const QUIET_PART = 0.5;
+
+/** Whether a heartbeat tells the follower nothing, and its answer would tell the leader nothing. */
+function hasNoNews(state: State, progress: Progress, now: number): boolean {
+  const { log, commitIndex, waitingReads, options } = state;
+  return (
+    progress.state === "replicate" &&
+    progress.matchIndex === log.lastIndex &&
+    progress.sentCommit === commitIndex &&
+    waitingReads.length === 0 &&
+    now - progress.lastContact < options.electionMs[1] * QUIET_PART
+  );
 }
 
 /**
@@ -42,7 +57,7 @@ export function heartbeat(state: State, now: number): void {
     if (silent) progress.lost();
     progress.probing = silent;
   }
-  broadcast(state);
+  broadcast(state, (progress) => hasNoNews(state, progress, now));
 }
 
 /** Sends to each follower what it lacks and its window lets through; called once a step, so entries gather. */
@@ -93,7 +108,7 @@ function sendEntries(state: State, progress: Progress): boolean {
   return any;
 }
 
-function sendAppend(state: State, progress: Progress, batches: readonly Batch[]): void {
+function sendAppend(state: State, progress: Progress, batches: readonly Batch[], isQuiet = false): void {
   // Who is being sent a snapshot hears the heartbeat all the same; that it rejects it means nothing.
   const prevLogIndex = progress.state === "snapshot" ? state.log.lastIndex : progress.nextIndex - 1;
   const prevLogTerm = state.log.termAt(prevLogIndex);
@@ -109,6 +124,7 @@ function sendAppend(state: State, progress: Progress, batches: readonly Batch[])
     prevLogTerm,
     leaderCommit: state.commitIndex,
     round: state.round,
+    isQuiet,
     batches,
   };
   // The term and this peer's vote in it are durable since it was elected, so nothing has to wait for the next save.
@@ -184,6 +200,7 @@ export function onAppendEntries(state: State, from: PeerId, message: AppendEntri
   const matchIndex = message.batches.at(-1)?.lastIndex ?? prevLogIndex;
   // §5.3: up to the last entry that this message has shown to match, however long the log is.
   state.commitIndex = Math.max(state.commitIndex, Math.min(message.leaderCommit, matchIndex));
+  if (message.isQuiet) return;
   sendAfterSave(state, from, { ...reply, success: true, matchIndex, conflictIndex: 0, conflictTerm: -1 });
 }
 

@@ -2,6 +2,7 @@ import { crc32 } from "node:zlib";
 import { type Batch, parseBatch } from "../raft/entry.ts";
 import { InvariantError, type Outcome, RaftError } from "../raft/errors.ts";
 import type { Table } from "./records.ts";
+import { isFull } from "./room.ts";
 
 /*
  * Every record carries a CRC-32 in its first four bytes, little-endian: a batch in the header that it has anyway,
@@ -27,7 +28,8 @@ export function corrupt(message: string, cause?: unknown): RaftError {
 export function storageError(what: string, cause: unknown, outcome: Outcome = "not-applied"): unknown {
   if (cause instanceof RaftError || cause instanceof InvariantError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new RaftError("ERR_STORAGE_FAILED", `${what}: ${reason}`, { cause, outcome });
+  const code = isFull(cause) ? "ERR_STORAGE_FULL" : "ERR_STORAGE_FAILED";
+  return new RaftError(code, `${what}: ${reason}`, { cause, outcome });
 }
 
 /** Fills in a batch's checksum, in place, and returns its bytes: the record to be stored. */
@@ -77,9 +79,13 @@ export function decodeRecord(table: Table, key: string | number, record: Uint8Ar
   return JSON.parse(new TextDecoder().decode(record.subarray(CHECKSUM_BYTES)));
 }
 
-/** A record of `snapshot`: a checksum, and then the chunk. */
-export function sealChunk(key: number, data: Uint8Array): Uint8Array {
-  const record = new Uint8Array(CHECKSUM_BYTES + data.byteLength);
+/**
+ * A record of `snapshot`: a checksum, and then the chunk.
+ * @param scratch what the record is made in, if it is large enough for it.
+ */
+export function sealChunk(key: number, data: Uint8Array, scratch: Uint8Array): Uint8Array {
+  const byteLength = CHECKSUM_BYTES + data.byteLength;
+  const record = byteLength <= scratch.byteLength ? scratch.subarray(0, byteLength) : new Uint8Array(byteLength);
   record.set(data, CHECKSUM_BYTES);
   view(record).setUint32(0, checksumOf("snapshot", key, record), true);
   return record;

@@ -1,17 +1,7 @@
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { corrupt } from "./codec.ts";
+import { claimRoom, writeWhole } from "./room.ts";
 
 /** The file that LMDB keeps in the folder `path`. */
 export function dataFile(path: string): string {
@@ -38,6 +28,7 @@ export function prepareFolder(path: string): void {
   mkdirSync(path, { recursive: true });
   accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   claimRoom(path);
+  if (!existsSync(lockFile(path))) writeWhole(lockFile(path), LOCK_BYTES);
   if (!hasDataFile(path)) return;
   const descriptor = openSync(dataFile(path), "r+");
   try {
@@ -49,27 +40,6 @@ export function prepareFolder(path: string): void {
 
 /** LMDB maps its lock file into memory; a mapped file for which the disk has no room ends the process when it is used. */
 const LOCK_BYTES = 16_384;
-/** What a new store takes, and more. */
-const NEW_STORE_BYTES = 262_144;
-
-function claimRoom(path: string): void {
-  const lock = lockFile(path);
-  if (!existsSync(lock)) writeWhole(lock, LOCK_BYTES);
-  if (hasDataFile(path)) return;
-  const probe = join(path, "probe");
-  writeWhole(probe, NEW_STORE_BYTES);
-  rmSync(probe);
-}
-
-/** Writes a file of zeros, or none. */
-function writeWhole(file: string, byteLength: number): void {
-  try {
-    writeFileSync(file, new Uint8Array(byteLength));
-  } catch (error) {
-    rmSync(file, { force: true });
-    throw error;
-  }
-}
 
 /** LMDB syncs its file, but not the names that lead to it. */
 export function syncFolders(path: string): void {

@@ -1,11 +1,12 @@
 import type { Database, RootDatabase } from "lmdb";
-import type { RaftError } from "../raft/errors.ts";
+import { RaftError } from "../raft/errors.ts";
 import { corrupt, storageError } from "./codec.ts";
 import type { Gate } from "./gate.ts";
 import { dataFile, hasDataFile, prepareFolder, sync, syncFolders } from "./lmdb-file.ts";
 import { openRecords, storeLost } from "./opening.ts";
 import { RecordStore } from "./record-store.ts";
 import type { NumberedTable, Records, RecordWrite, Table } from "./records.ts";
+import { noRoom } from "./room.ts";
 import type { Durability, StoreOptions } from "./store.ts";
 
 /** Where the store is, and what it promises. */
@@ -32,7 +33,8 @@ export class LmdbStore extends RecordStore {
   /**
    * Loads lmdb in this thread, and makes or opens the store. On failure nothing is left open.
    * @throws RaftError `ERR_STORAGE_LOST` when the store is gone, another's, or of a newer format; `ERR_INVALID_OPTION`
-   * when it was made for other voters; `ERR_STORAGE_CORRUPT`; `ERR_STORAGE_FAILED` with the cause for all else.
+   * when it was made for other voters; `ERR_STORAGE_CORRUPT`; `ERR_STORAGE_FULL`, also when there is only a little room
+   * left; `ERR_STORAGE_FAILED` with the cause for all else.
    */
   static async open(options: LmdbStoreOptions): Promise<LmdbStore> {
     if (options.born && !hasDataFile(options.path)) throw storeLost(options.identity);
@@ -91,7 +93,7 @@ export async function openEnvironment({
   );
   try {
     const tables = native(() => openTables(root));
-    return lmdbRecords(root, tables, native, ABORT, durability === "process" ? dataFile(path) : undefined);
+    return lmdbRecords(root, tables, native, ABORT, path, durability);
   } catch (error) {
     await native(() => root.close());
     throw error;
@@ -106,13 +108,13 @@ function openTables(root: RootDatabase<Uint8Array, string | number>): Tables {
   return { meta: table("meta"), log: table("log"), terms: table("terms"), snapshot: table("snapshot") };
 }
 
-/** @param fileToSync what to sync when it is closed, for an environment that does not do so at each commit. */
 function lmdbRecords(
   root: RootDatabase<Uint8Array, string | number>,
   tables: Tables,
   native: <T>(call: () => T) => T,
   ABORT: unknown,
-  fileToSync: string | undefined,
+  path: string,
+  durability: Durability,
 ): Records {
   /** Left alone, lmdb resets its read transaction from a timer: a native call outside the gate. */
   const reading = <T>(call: () => T): T =>
@@ -133,18 +135,24 @@ function lmdbRecords(
     keysFrom: (table, key, limit) =>
       reading(() => keys(tables, table, { start: key, ...(limit === undefined ? {} : { limit }) })),
     commit(writes) {
-      const result = native(() =>
+      const transaction = () =>
         root.transactionSync(() => {
           for (const write of writes) if (apply(write) !== true) return ABORT;
           return undefined;
-        }),
-      );
+        });
+      let result: unknown;
+      try {
+        result = native(transaction);
+      } catch (error) {
+        // LMDB calls it an I/O error when a disk has room for one part of a write only.
+        throw error instanceof RaftError ? error : (noRoom(path) ?? error);
+      }
       if (result === ABORT) throw corrupt("the records on disk are not those that were opened");
     },
     async close() {
       // With nothing but synchronous writes all of it happens in this call.
       await native(() => root.close());
-      if (fileToSync !== undefined) sync(fileToSync);
+      if (durability === "process") sync(dataFile(path));
     },
   };
 }

@@ -29,7 +29,7 @@ export type ReadingNotice =
   | { readonly kind: "entries"; readonly entries: readonly EntryReport[] }
   | { readonly kind: "done"; readonly report: StoreReport }
   /** The system does not let it read; this says nothing about what is in the store. */
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly message: string; readonly isFull: boolean };
 
 export interface ReadingOptions {
   /** Ends the process. */
@@ -48,7 +48,8 @@ const CRASHES: ReadonlySet<string> = new Set(["SIGBUS", "SIGSEGV", "SIGABRT", "S
  * use by others if the task asks for no write.
  * @returns what was found; when the process died of it, what it had found by then, and a problem that says so.
  * @throws RaftError `ERR_STORAGE_FAILED` when the store cannot be read for reasons that say nothing about it: the
- * process cannot be started or was killed by somebody, the files cannot be opened; `ERR_ABORTED` with the signal.
+ * process cannot be started or was killed by somebody, the files cannot be opened; `ERR_STORAGE_FULL` when a write was
+ * asked for and there is no room; `ERR_ABORTED` with the signal.
  */
 export async function readStore(task: ReadingTask, options: ReadingOptions = {}): Promise<StoreReport> {
   const { signal } = options;
@@ -110,7 +111,7 @@ function outcome(child: ChildProcess, task: ReadingTask, options: ReadingOptions
           end = () => resolve(notice.report);
           break;
         case "failed":
-          end = () => reject(failed(task, notice.message));
+          end = () => reject(notice.isFull ? full(task, notice.message) : failed(task, notice.message));
           break;
         default:
           notice satisfies never;
@@ -143,6 +144,10 @@ function lastLine(stderr: string): string {
 function failed({ path }: ReadingTask, why: string, cause?: unknown): RaftError {
   const info = cause === undefined ? {} : { cause };
   return new RaftError("ERR_STORAGE_FAILED", `the store at ${path} cannot be read: ${why}`, info);
+}
+
+function full({ path }: ReadingTask, why: string): RaftError {
+  return new RaftError("ERR_STORAGE_FULL", `the store at ${path} is not opened while its disk is full: ${why}`);
 }
 
 function aborted({ path }: ReadingTask): RaftError {

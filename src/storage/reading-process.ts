@@ -9,6 +9,7 @@ import { dataFile, hasDataFile, prepareFolder } from "./lmdb-file.ts";
 import { openForReading } from "./lmdb-reader.ts";
 import { checkPages } from "./pages.ts";
 import type { ReadingNotice, ReadingTask } from "./read-store.ts";
+import { isFull } from "./room.ts";
 import type { Durability } from "./store.ts";
 import { EMPTY_REPORT, type EntryReport, type StoreReport } from "./store-report.ts";
 
@@ -170,6 +171,6 @@ try {
   if (isCorrupt(error)) {
     const { report } = reading;
     await send({ kind: "done", report: { ...report, problems: [...report.problems, message] } });
-  } else await send({ kind: "failed", message });
+  } else await send({ kind: "failed", message, isFull: isFull(error) });
 }
 process.exit();

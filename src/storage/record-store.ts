@@ -19,6 +19,10 @@ import { chunkAt, describeSnapshot, planChunk, planSnapshot } from "./snapshot-r
 import type { Store, StoredState } from "./store.ts";
 import { ALL_TABLES, type Bounds, leftOver, planSweep } from "./sweeping.ts";
 
+/** For a chunk of the size that peers make, and its checksum. */
+const SCRATCH_BYTES = (256 << 10) + 64;
+const NOTHING = new Uint8Array();
+
 /**
  * The store that all stores here are, over records of some kind. A save is planned first (read, cut, checksummed) and
  * then committed, so that nothing but copying is left to do inside a transaction.
@@ -29,6 +33,11 @@ export class RecordStore implements Store {
   #bounds: Bounds;
   /** Where there may be records that are not in use. */
   #unswept: ReadonlySet<NumberedTable> = ALL_TABLES;
+  /**
+   * Where the first chunk of a save is sealed, mostly the only one: a commit copies what it is given. Half a gigabyte of
+   * chunks in memory of their own would keep the garbage collector busy with all else that there is.
+   */
+  readonly #scratch = new Uint8Array(SCRATCH_BYTES);
   /** Why the store is of no more use. */
   #failure: unknown;
   #closed: Promise<void> | undefined;
@@ -115,7 +124,9 @@ export class RecordStore implements Store {
     const writes: RecordWrite[] = [];
     let { log, snapshots } = this.#bounds;
     if (save.hardState !== undefined) writes.push(metaWrite("hardState", save.hardState));
-    for (const chunk of save.chunks) snapshots = planChunk(writes, snapshots, chunk);
+    for (const [at, chunk] of save.chunks.entries()) {
+      snapshots = planChunk(writes, snapshots, chunk, at === 0 ? this.#scratch : NOTHING);
+    }
     if (save.snapshot !== undefined) snapshots = planSnapshot(writes, snapshots, save.snapshot);
     if (save.resetTo !== undefined) log = planReset(writes, log, save.resetTo);
     log = this.#planLog(writes, log, save);

@@ -33,11 +33,12 @@ export function endOf(pointer: SnapshotPointer | null): number {
   return pointer === null ? 0 : pointer.firstKey + pointer.info.chunks;
 }
 
-/** Sets a chunk aside. */
+/** Sets a chunk aside. @param scratch see `sealChunk`. */
 export function planChunk(
   writes: RecordWrite[],
   bounds: SnapshotBounds,
   { number, data }: SnapshotChunk,
+  scratch: Uint8Array,
 ): SnapshotBounds {
   const { nextKey } = bounds;
   const { stagedFrom, stagedBytes } = number === 0 ? { stagedFrom: nextKey, stagedBytes: 0 } : bounds;
@@ -45,7 +46,7 @@ export function planChunk(
     number === nextKey - stagedFrom,
     () => `chunk ${number} of a snapshot of which ${nextKey - stagedFrom} are set aside`,
   );
-  writes.push({ table: "snapshot", key: nextKey, value: sealChunk(nextKey, data), append: true });
+  writes.push({ table: "snapshot", key: nextKey, value: sealChunk(nextKey, data, scratch), append: true });
   return { ...bounds, stagedFrom, stagedBytes: stagedBytes + data.byteLength, nextKey: nextKey + 1 };
 }
 

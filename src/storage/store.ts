@@ -68,8 +68,9 @@ export interface Store {
    * What is set aside is forgotten when the store is closed or crashes. What a save lets go of (the snapshot before, what
    * was set aside in vain, compacted entries) is out of sight at once, and its records are removed little by little, with
    * later saves or by `sweep`: no save takes longer for how much was let go.
-   * @throws RaftError `ERR_STORAGE_FAILED` with the cause when the disk refuses; InvariantError when a chunk is not the
-   * next one, when what is set aside is not what the snapshot says, or when the log and the snapshot would not meet.
+   * @throws RaftError `ERR_STORAGE_FULL` or `ERR_STORAGE_FAILED` with the cause when the disk refuses; InvariantError
+   * when a chunk is not the next one, when what is set aside is not what the snapshot says, or when the log and the
+   * snapshot would not meet.
    * From then on every save throws the same.
    */
   save(save: Save): void;

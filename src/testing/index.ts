@@ -1,5 +1,27 @@
 export type { Supervisor } from "../actors/supervisor.ts";
 export { type Cluster, type ClusterOptions, spawnCluster } from "./cluster.ts";
+export {
+  type ClientId,
+  type Completion,
+  History,
+  type Invocation,
+  type Operation,
+  type OperationOutcome,
+} from "./history.ts";
+export { formatHistory, type KeyValueOperation, parseHistory } from "./history-lines.ts";
 export { LabError } from "./lab-error.ts";
 export type { Began, Committed, LabHelpers, Totals } from "./lab-helpers.ts";
+export {
+  type CheckOptions,
+  type CheckResult,
+  checkLinearizable,
+  type Violation,
+} from "./linearizability/check.ts";
+export { type CounterInput, counterModel } from "./linearizability/counter.ts";
+export { explain } from "./linearizability/explain.ts";
+export { type KeyValueInput, type KeyValueOutput, keyValueModel } from "./linearizability/key-value.ts";
+export { type Model, type ModelOperation, type OrUnknown, UNKNOWN } from "./linearizability/model.ts";
+export type { Exhausted } from "./linearizability/partition.ts";
+export { drawHistory } from "./linearizability/picture.ts";
+export { type RegisterInput, type RegisterOutput, registerModel } from "./linearizability/register.ts";
 export { type Observed, timeline } from "./timeline.ts";

@@ -90,6 +90,8 @@ function describe(event: ClusterEvent): string | undefined {
       return `LEADER, term ${event.term}`;
     case "crash":
       return event.requested ? "** crash" : `** dies: ${event.error?.message ?? "nobody knows why"}`;
+    case "disk-full":
+      return "** waits for room on its disk";
     case "restart":
       return `** starts again in ${event.delayMs} ms`;
     case "given-up":

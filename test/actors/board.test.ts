@@ -137,16 +137,6 @@ describe("the board", () => {
     }
   });
 
-  test("keeps for each peer which entry it is applying", () => {
-    const { writer, reader } = twoBoards();
-    writer.setApplying("b", 2 ** 40 + 1);
-    expect(PEERS.map((id) => reader.applying(id))).toEqual([0, 2 ** 40 + 1, 0]);
-    writer.publish("b", FIELDS);
-    expect(reader.applying("b")).toBe(2 ** 40 + 1);
-    writer.setApplying("b", 0);
-    expect(reader.applying("b")).toBe(0);
-  });
-
   test("refuses a buffer made for other peers, and names it does not know", () => {
     const { buffer, writer } = twoBoards();
     expect(() => new Board(buffer, ["a"])).toThrow(InvariantError);

@@ -55,7 +55,7 @@ function setUp({ maxPendingBytes = 1_000_000 } = {}) {
   onTestFinished(() => proposer.end(new RaftError("ERR_STOPPED", "the test is over")));
   const start = (id: string) => {
     const { port1, port2 } = new MessageChannel();
-    proposer.addLane(id, port1);
+    proposer.addLane(id, port1, () => {});
     const peer = new FakePeer(port2);
     onTestFinished(() => peer.dies());
     return peer;

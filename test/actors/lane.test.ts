@@ -16,7 +16,7 @@ function setUp() {
     onApplied: (id, incarnation, entries) => heard.push(["applied", id, incarnation, entries.length]),
     onClosed: (_lane, unsent, sent) => heard.push(["closed", unsent.length, sent.length]),
   };
-  const lane = new Lane("p1", port1, owner);
+  const lane = new Lane("p1", port1, () => {}, owner);
   const requests: LaneRequest[] = [];
   peer.on("message", (request: LaneRequest) => requests.push(request));
   onTestFinished(() => peer.close());

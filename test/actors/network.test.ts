@@ -84,7 +84,8 @@ function setUp({ seed = 1 } = {}) {
   const packet = (link: string, messages: readonly Message[]): Packet => {
     const [from = "", to = ""] = link;
     const fromIncarnation = incarnations[from] ?? 0;
-    return { kind: "packet", group: "g", from, to, fromIncarnation, toIncarnation: 0, bytes: encodeFrames(messages) };
+    const ends = { from, to, fromIncarnation, toIncarnation: 0 };
+    return { kind: "packet", group: "g", ...ends, isQuiet: false, bytes: encodeFrames(messages) };
   };
   return {
     time,

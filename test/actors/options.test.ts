@@ -31,6 +31,7 @@ describe("parseOptions", () => {
       maxCommandBytes: 1 << 20,
       maxPendingBytes: 64 << 20,
       snapshotEvery: 10_000,
+      stuckMs: 10_000,
       verify: "full",
       trace: false,
       cacheBytes: 16 << 20,

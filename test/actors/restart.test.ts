@@ -1,12 +1,17 @@
 import { describe, expect, test } from "vitest";
+import { type CurrentCall, describeCall } from "../../src/actors/machine-calls.ts";
 import { RestartPolicy } from "../../src/actors/restart.ts";
 import type { RaftError } from "../../src/raft/errors.ts";
 
 const OPTIONS = { intensity: 3, periodMs: 1_000, backoffMs: [10, 100] } as const;
 
-/** The delay until the restart, or the error when the peer was given up. */
-function exit(policy: RestartPolicy, now: number, applyingIndex?: number): number | RaftError {
-  const decision = policy.onExit(now, applyingIndex);
+/** The delay until the restart, or the error when the peer was given up. @param index that was applied, 0 for none. */
+function exit(policy: RestartPolicy, now: number, index?: number): number | RaftError {
+  return exitIn(policy, now, index === undefined ? undefined : { call: index === 0 ? "none" : "apply", index });
+}
+
+function exitIn(policy: RestartPolicy, now: number, call: CurrentCall | undefined): number | RaftError {
+  const decision = policy.onExit(now, call);
   return decision.action === "restart" ? decision.delayMs : decision.error;
 }
 
@@ -63,6 +68,14 @@ describe("the backoff", () => {
   });
 });
 
+describe("an exit that is not the peer's fault", () => {
+  test("waits longer each time, and is never one too many", () => {
+    const policy = new RestartPolicy("p1", { ...OPTIONS, intensity: 0 });
+    expect([0, 100, 200, 300, 400, 500].map((now) => policy.delayMs(now))).toEqual([10, 20, 40, 80, 100, 100]);
+    expect(exit(policy, 600)).toMatchObject({ code: "ERR_GIVEN_UP" });
+  });
+});
+
 describe("a command that kills", () => {
   const patient = { ...OPTIONS, intensity: 100 };
 
@@ -99,5 +112,29 @@ describe("a command that kills", () => {
     for (const index of [0, 0, 0, 0, undefined, undefined, undefined, undefined]) {
       expect(exit(policy, 0, index)).toBeTypeOf("number");
     }
+  });
+
+  test("is not the only one that is named: so is a snapshot, of whatever entry, or its restoration", () => {
+    for (const call of ["load", "snapshot", "restore"] as const) {
+      const policy = new RestartPolicy("p1", patient);
+      expect(exitIn(policy, 0, { call, index: 1 })).toBeTypeOf("number");
+      expect(exitIn(policy, 0, { call, index: 2 })).toBeTypeOf("number");
+      expect(exitIn(policy, 0, { call, index: 3 })).toMatchObject({
+        code: "ERR_GIVEN_UP",
+        message: expect.stringContaining(describeCall({ call, index: 3 })),
+      });
+    }
+  });
+
+  test("is found although the peer died of queries in between, which are nobody's fault but the asker's", () => {
+    const policy = new RestartPolicy("p1", patient);
+    for (let time = 0; time < 5; time++) {
+      expect(exitIn(policy, 0, { call: "query", index: 17 })).toBeTypeOf("number");
+    }
+    for (const index of [17, 17]) {
+      expect(exit(policy, 0, index)).toBeTypeOf("number");
+      expect(exitIn(policy, 0, { call: "query", index })).toBeTypeOf("number");
+    }
+    expect(exit(policy, 0, 17)).toMatchObject({ message: expect.stringContaining("index 17") });
   });
 });

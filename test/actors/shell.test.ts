@@ -87,7 +87,7 @@ function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery 
       journal.push("reply");
       replies.push(...batch);
     },
-    applying: () => {},
+    calls: { enter: () => {}, leave: () => {} },
     publish: () => {},
     trace: false,
     snapshotEvery,
@@ -96,16 +96,11 @@ function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery 
     onSnapshotFailed: (error) => journal.push(error.message),
   });
   shell.addClient(CLIENT);
-  const deliver = (from: string, ...messages: Message[]) =>
-    shell.deliver({
-      kind: "packet",
-      group: "g",
-      from,
-      to: "a",
-      fromIncarnation: 1,
-      toIncarnation: 1,
-      bytes: encodeFrames(messages),
-    });
+  const packetFrom = (from: string, messages: readonly Message[], isQuiet: boolean): Packet => {
+    const ends = { from, to: "a", fromIncarnation: 1, toIncarnation: 1 };
+    return { kind: "packet", group: "g", ...ends, isQuiet, bytes: encodeFrames(messages) };
+  };
+  const deliver = (from: string, ...messages: Message[]) => shell.deliver(packetFrom(from, messages, false));
   return {
     shell,
     machine,
@@ -115,6 +110,8 @@ function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery 
     saves,
     time,
     deliver,
+    deliverQuiet: (from: string, message: Message, arrivedAt: number) =>
+      shell.deliver({ ...packetFrom(from, [message], true), arrivedAt }),
     take: () => sent.splice(0),
     /** Wins the next election, with the vote of "b". */
     elect() {
@@ -200,11 +197,32 @@ describe("a turn of the shell", () => {
     expect(peer.machine.commands).toEqual(["x", "y"]);
   });
 
+  it("counts its election timeout from when a quiet heartbeat came in, not from when it wakes and finds it", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.shell.turn();
+    const heartbeat = { term: 5, prevLogIndex: 1, prevLogTerm: 0, leaderCommit: 1, round: 1, batches: [] };
+    peer.deliver("c", { type: "AppendEntries", ...heartbeat, isQuiet: false });
+    peer.shell.turn();
+    expect(peer.shell.raft.wakeAt).toBe(150);
+    peer.time.now = 150;
+    peer.deliverQuiet("c", { type: "AppendEntries", ...heartbeat, isQuiet: true }, 100);
+    peer.shell.turn();
+    expect(peer.shell.raft).toMatchObject({ role: "follower", leader: "c", wakeAt: 250 });
+  });
+
   it("tells a client whom it follows before it refuses a command", () => {
     const peer = setUp(["a", "b", "c"]);
     peer.shell.turn();
     peer.replies.length = 0;
-    const leading = { term: 5, prevLogIndex: 1, prevLogTerm: 0, leaderCommit: 1, round: 1, batches: [] };
+    const leading = {
+      term: 5,
+      prevLogIndex: 1,
+      prevLogTerm: 0,
+      leaderCommit: 1,
+      round: 1,
+      isQuiet: false,
+      batches: [],
+    };
     peer.deliver("c", { type: "AppendEntries", ...leading });
     peer.shell.request(CLIENT, propose(1, "x"));
     peer.shell.turn();

@@ -15,6 +15,8 @@ import { allUp, applied, Recorder, raftError, startCluster, temporaryFolder } fr
 // Each verification starts a process, and the machine may be busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
+const knowsChildren = existsSync(`/proc/self/task/${process.pid}/children`);
+
 /** A directory whose cluster was stopped, and the index of its last command. */
 async function usedDirectory(): Promise<{ directory: string; index: number }> {
   const directory = join(temporaryFolder(), "cluster");
@@ -84,6 +86,21 @@ describe("a cluster that starts on a used directory", () => {
     await allUp(again);
   });
 
+  it("verifies a store before the first start of its thread, and not before later ones", async () => {
+    const { directory, index } = await usedDirectory();
+    const supervisor = await startCluster({ directory });
+    const recorder = new Recorder(supervisor);
+    const peer = supervisor.peer("p1");
+    await applied(peer, index);
+    await peer.stop();
+    // Of no use to anybody, so only who verifies meets it.
+    await withTables(join(directory, "p1"), ({ snapshot }) => snapshot.putSync(0, Buffer.from("bad")));
+    await peer.start();
+    await peer.crash();
+    await recorder.wait("up", (event) => event.peer === "p1", 2);
+    expect(recorder.all("given-up")).toEqual([]);
+  });
+
   it("verifies none with `verify: false`", async () => {
     const { directory, index } = await usedDirectory();
     // Of no use to anybody, so only who verifies meets it.
@@ -136,6 +153,16 @@ describe("a verification", () => {
     expect(fractions.at(-1) ?? 1).toBe(1);
   });
 
+  it.skipIf(!knowsChildren)("reads two stores at a time, however many wait", async () => {
+    const paths = await Promise.all([1, 2, 3, 4, 5].map(() => store(10)));
+    const { verification: busy } = verification("full");
+    const verified = paths.map((path) => busy.verify("a", path, signal));
+    await until("processes read", () => children().length >= 2);
+    expect(children()).toHaveLength(2);
+    await Promise.all(verified);
+    expect(children()).toEqual([]);
+  });
+
   it("ends with its signal, whether it has begun or waits for others, and leaves no process", async () => {
     const path = await store(10);
     const { verification: busy } = verification("full");
@@ -160,7 +187,7 @@ describe("stores with flipped bits", () => {
 
 /** The processes that read stores for this one and have not ended, where the system tells. */
 function children(): string[] {
-  if (!existsSync(`/proc/self/task/${process.pid}/children`)) return [];
+  if (!knowsChildren) return [];
   const pids = readdirSync("/proc/self/task").flatMap((thread) =>
     readFileSync(`/proc/self/task/${thread}/children`, "utf8").split(" ").filter(Boolean),
   );

@@ -42,6 +42,7 @@ const arbitraryOf: { [Type in MessageType]: fc.Arbitrary<Extract<Message, { type
     prevLogTerm: number,
     leaderCommit: number,
     round: number,
+    isQuiet: flag,
     batches: fc.array(batch, { maxLength: 4 }),
   }),
   AppendEntriesReply: fc.record({
@@ -101,6 +102,7 @@ function appendEntries(...data: string[]): AppendEntries {
     prevLogTerm: 2,
     leaderCommit: 5,
     round: 9,
+    isQuiet: false,
     batches: [stampBatch(bytes, { firstIndex: 7, term: 3, time: 1 })],
   };
 }

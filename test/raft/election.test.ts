@@ -7,7 +7,7 @@ import { appendEntries, appends, ELECTION_MS, elect, HEARTBEAT_MS, Peer } from "
 
 const THREE = ["a", "b", "c"];
 const FIVE = ["a", "b", "c", "d", "e"];
-const [SHORTEST] = ELECTION_MS;
+const [SHORTEST, LONGEST] = ELECTION_MS;
 
 const requestVote = (over: Partial<RequestVote> = {}): RequestVote => ({
   ...{ type: "RequestVote", term: 1, lastLogIndex: 1, lastLogTerm: 0 },
@@ -269,7 +269,7 @@ describe("§5.1 terms", () => {
     const peer = fresh();
     elect(peer, "b");
     expect(peer.facts).toMatchObject({ role: "leader", votedFor: "a" });
-    peer.now += SHORTEST + 1;
+    peer.now += LONGEST + 1;
     peer.receive("c", message);
     expect(peer.facts).toMatchObject({ role: "follower", currentTerm: 7 });
     expect(peer.raft.votedFor).toBeUndefined();
@@ -414,7 +414,7 @@ describe("dissertation 4.2.3 disregarding campaigns while a leader is heard", ()
   it("a leader that a majority answers ignores a RequestVote, and one that is alone does not", () => {
     const peer = fresh();
     elect(peer, "b");
-    peer.now += SHORTEST - 1;
+    peer.now += LONGEST - 1;
     expect(peer.receive("c", requestVote({ term: 5, lastLogIndex: 9, lastLogTerm: 4 }))).toEqual([]);
     expect(peer.facts).toMatchObject({ role: "leader", currentTerm: 1 });
     peer.now += 2;

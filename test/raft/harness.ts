@@ -200,7 +200,7 @@ function chunksOf(data: Uint8Array, chunkBytes: number): Uint8Array[] {
 
 export function appendEntries(over: Partial<AppendEntries> = {}): AppendEntries {
   const prev = { prevLogIndex: 1, prevLogTerm: 0 };
-  return { type: "AppendEntries", term: 1, ...prev, leaderCommit: 1, round: 1, batches: [], ...over };
+  return { type: "AppendEntries", term: 1, ...prev, leaderCommit: 1, round: 1, isQuiet: false, batches: [], ...over };
 }
 
 /** Makes a peer the leader by the pre-votes and votes of `supporters`; returns what it sends once elected. */

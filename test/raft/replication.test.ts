@@ -539,6 +539,71 @@ describe("§5.3 what a leader learns of its followers", () => {
   });
 });
 
+describe("§5.2 heartbeats that nobody has to wake for", () => {
+  /** A leader whose followers hold all and know all of it, and have just answered. */
+  function settled() {
+    const { peer, sent } = leader();
+    for (const id of ["b", "c"]) peer.receive(id, success(only(sent, id)));
+    const news = peer.wake();
+    for (const id of ["b", "c"]) peer.receive(id, success(only(news, id)));
+    return peer;
+  }
+
+  it("a heartbeat to one who has just confirmed all that it says is quiet", () => {
+    const peer = settled();
+    const sent = peer.tick(HEARTBEAT_MS);
+    expect([only(sent, "b").isQuiet, only(sent, "c").isQuiet]).toEqual([true, true]);
+  });
+
+  it("one to a follower that was not heard for half the longest election timeout asks for an answer", () => {
+    const peer = settled();
+    const asked: boolean[] = [];
+    for (let age = HEARTBEAT_MS; age < ELECTION_MS[1]; age += HEARTBEAT_MS) {
+      const sent = peer.tick(HEARTBEAT_MS);
+      const [toB, toC] = [only(sent, "b"), only(sent, "c")];
+      expect(toC.isQuiet).toBe(age < ELECTION_MS[1] / 2);
+      if (!toB.isQuiet) peer.receive("b", success(toB));
+      asked.push(!toB.isQuiet);
+    }
+    expect(asked).toContain(true);
+    expect(asked).toContain(false);
+  });
+
+  it("one to a follower whose copy is not confirmed, or that was not told of a commit, is not", () => {
+    const peer = settled();
+    const sent = peer.propose("x");
+    peer.receive("b", success(only(sent, "b")));
+    const beat = peer.tick(HEARTBEAT_MS);
+    expect(only(beat, "b").isQuiet).toBe(false);
+    expect(only(beat, "c").isQuiet).toBe(false);
+  });
+
+  it("a round that a read waits for is not", () => {
+    const peer = settled();
+    const { raft } = peer;
+    raft.read(1);
+    const sent = peer.settle();
+    expect([only(sent, "b").isQuiet, only(sent, "c").isQuiet]).toEqual([false, false]);
+    expect(only(peer.tick(HEARTBEAT_MS), "b").isQuiet).toBe(false);
+  });
+
+  it("a follower does not answer one, but takes from it the leader, the time, and what is committed", () => {
+    const peer = follower([1, 1]);
+    peer.now += 10;
+    const beat = appendEntries({ prevLogIndex: 3, prevLogTerm: 1, leaderCommit: 3, isQuiet: true });
+    expect(peer.receive("b", beat)).toEqual([]);
+    expect(peer.facts).toMatchObject({ role: "follower", leader: "b" });
+    expect(peer.raft.commitIndex).toBe(3);
+    expect(peer.raft.wakeAt).toBeGreaterThanOrEqual(peer.now + ELECTION_MS[0]);
+  });
+
+  it("a follower whose log does not match one says so", () => {
+    const peer = follower([1]);
+    const beat = appendEntries({ prevLogIndex: 3, prevLogTerm: 1, isQuiet: true });
+    expect(replyOf(peer.receive("b", beat))).toMatchObject({ success: false, conflictIndex: 3 });
+  });
+});
+
 describe("§5.3 the leader's commit index", () => {
   it("its own copy counts only when it is durable", () => {
     const peer = replicating();

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const LONG_MS = 120_000;
 const run = promisify(execFile);
 
@@ -19,8 +19,8 @@ beforeAll(async () => {
   project = join(temporary, "project");
   const staged = join(temporary, "staged");
   await mkdir(staged);
-  for (const file of ["package.json", "README.md", "CHANGELOG.md", "LICENSE"])
-    await cp(join(ROOT, file), join(staged, file));
+  for (const file of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "docs"])
+    await cp(join(ROOT, file), join(staged, file), { recursive: true });
   const tsc = join(ROOT, "node_modules/.bin/tsc");
   await run(tsc, ["-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(staged, "dist")], { cwd: ROOT });
   await run("npm", ["pack", "--ignore-scripts", "--offline", "--pack-destination", temporary], { cwd: staged });
@@ -50,7 +50,14 @@ async function node(...args: string[]): Promise<string> {
 describe("the package", { timeout: LONG_MS }, () => {
   test("holds what it needs and no more: no sources, no tests", async () => {
     const packed = join(project, "node_modules/flotilla");
-    expect((await readdir(packed)).sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"]);
+    expect((await readdir(packed)).sort()).toEqual([
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "dist",
+      "docs",
+      "package.json",
+    ]);
     const files = await readdir(join(packed, "dist"), { recursive: true });
     expect(files.filter((file) => /\.\w+$/.test(file) && !/\.(js|d\.ts|js\.map)$/.test(file))).toEqual([]);
   });
@@ -119,6 +126,19 @@ describe("the package", { timeout: LONG_MS }, () => {
   test("runs the README's example of a test", async () => {
     await writeFile(join(project, "leader-lost.js"), await readFile(join(ROOT, "examples/leader-lost.ts"), "utf8"));
     expect(await node("leader-lost.js")).toBe("true 3\n");
+  });
+
+  test("checks a history in threads", async () => {
+    await writeFile(
+      join(project, "check.js"),
+      `import { checkLinearizable, registerModel } from "flotilla/testing";
+      const write = { client: 1, input: { op: "write", value: 1 }, call: 0, return: 1, outcome: "ok" };
+      const read = (output) => ({ client: 1, input: { op: "read" }, output, call: 2, return: 3, outcome: "ok" });
+      for (const output of [1, 2]) {
+        console.log((await checkLinearizable([write, read(output)], registerModel, { threads: 1 })).verdict);
+      }`,
+    );
+    expect(await node("check.js")).toBe("ok\nillegal\n");
   });
 
   test("brings types that a strict project can use", async () => {

@@ -1,0 +1,33 @@
+import { copyFile, mkdir } from "node:fs/promises";
+import { noGate } from "./gate.ts";
+import { type Meta, metaWrite } from "./layout.ts";
+import { openEnvironment } from "./lmdb.ts";
+import { dataFile, prepareFolder, sync, syncFolders } from "./lmdb-file.ts";
+
+/**
+ * Makes the store of one peer from that of another: the same log and snapshot, but another's identity and promises.
+ * On return it is on disk.
+ * @param from the folder of a store that is sound and that nobody has open.
+ * @param to the folder of the new one; it may not be there.
+ */
+export async function copyStore(
+  from: string,
+  to: string,
+  { identity, hardState, incarnation }: Pick<Meta, "identity" | "hardState" | "incarnation">,
+): Promise<void> {
+  await mkdir(to);
+  await copyFile(dataFile(from), dataFile(to));
+  prepareFolder(to);
+  const records = await openEnvironment({ path: to, durability: "disk", gate: noGate });
+  try {
+    records.commit([
+      metaWrite("identity", identity),
+      metaWrite("hardState", hardState),
+      metaWrite("incarnation", incarnation),
+    ]);
+  } finally {
+    await records.close();
+  }
+  sync(dataFile(to));
+  syncFolders(to);
+}
