@@ -53,6 +53,9 @@ export class Lane {
   readonly #ring: () => void;
   #unsent: Call[] = [];
   readonly #sent = new Map<number, Call>();
+  /** How large the calls are that the peer has not answered, and nobody waits for any more. */
+  readonly #abandoned = new Map<number, number>();
+  #abandonedBytes = 0;
   #nextId = 1;
   /** Resolves when the peer's thread has ended and its last words were heard. */
   readonly closed: Promise<void>;
@@ -78,6 +81,14 @@ export class Lane {
     });
   }
 
+  /**
+   * How much the peer may have to do for nobody: a paused one answers nothing, and what it was sent lies in its inbox
+   * though the callers have gone.
+   */
+  get abandonedBytes(): number {
+    return this.#abandonedBytes;
+  }
+
   /** Hands a call over at the end of this turn of the event loop. */
   add(call: Call): void {
     if (this.#unsent.length === 0) setImmediate(() => this.#flush());
@@ -87,7 +98,12 @@ export class Lane {
 
   /** The caller does not wait for this call any more. @returns whether the peer may have got it. */
   forget(call: Call): boolean {
-    if (this.#sent.delete(call.id)) return true;
+    if (this.#sent.delete(call.id)) {
+      this.#abandoned.set(call.id, call.data.byteLength);
+      this.#abandonedBytes += call.data.byteLength;
+      if (call.kind !== "propose") this.#post({ kind: "cancel", id: call.id });
+      return true;
+    }
     this.#unsent = this.#unsent.filter((other) => other !== call);
     return false;
   }
@@ -169,7 +185,14 @@ export class Lane {
     }
   }
 
+  /** The peer has answered what nobody waits for. */
+  #clear(id: number): void {
+    this.#abandonedBytes -= this.#abandoned.get(id) ?? 0;
+    this.#abandoned.delete(id);
+  }
+
   #settle(id: number, result: Applied, index: number, term: number): void {
+    this.#clear(id);
     const call = this.#sent.get(id);
     if (call === undefined) return;
     this.#sent.delete(id);
@@ -178,6 +201,7 @@ export class Lane {
 
   #refuse(firstId: number, count: number, error: ErrorData): void {
     for (let id = firstId; id < firstId + count; id++) {
+      this.#clear(id);
       const call = this.#sent.get(id);
       if (call === undefined) continue;
       this.#sent.delete(id);

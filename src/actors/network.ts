@@ -72,6 +72,8 @@ export class Network {
     AppendEntriesReply: 0,
     InstallSnapshot: 0,
     InstallSnapshotReply: 0,
+    ReadIndex: 0,
+    ReadIndexReply: 0,
   };
   /** How to cancel what is under way. */
   readonly #underWay = new Set<() => void>();

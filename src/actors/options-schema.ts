@@ -145,6 +145,10 @@ export const optionsSchema = v.strictObject(
       ),
       [150, 300],
     ),
+    maxClockDrift: v.optional(
+      numberThat((input) => input >= 0 && input < 1, "a number from 0 up to but not including 1"),
+      0.05,
+    ),
     restart: v.optional(
       v.lazy(
         (input): v.GenericSchema<unknown, RestartPolicy | false> =>

@@ -67,6 +67,12 @@ export interface SupervisorOptions {
    * Default [150, 300].
    */
   readonly electionMs?: readonly [number, number] | undefined;
+  /**
+   * How far apart two peers' clocks may run, as a part of the time that passes, from 0 up to but not including 1: it
+   * shortens the lease of "lease" reads. They are all clocks of one machine, which do not drift; raise it where that is
+   * in doubt. Default 0.05.
+   */
+  readonly maxClockDrift?: number | undefined;
   /** When crashed peers are started again; false: never by themselves. */
   readonly restart?: RestartOptions | false | undefined;
   /**
@@ -81,8 +87,9 @@ export interface SupervisorOptions {
   readonly maxCommandBytes?: number | undefined;
   /**
    * How many bytes of commands may be handed over and not yet answered, past which `propose` rejects with
-   * `ERR_OVERLOADED`: it bounds memory when commands come faster than a majority writes them. At least
-   * `maxCommandBytes`. Default 64 MiB.
+   * `ERR_OVERLOADED`: it bounds memory when commands come faster than a majority writes them. The same bound holds for
+   * what waits at each peer, commands and queries apart, and for what a peer has not answered after its callers gave
+   * up. At least `maxCommandBytes`. Default 64 MiB.
    */
   readonly maxPendingBytes?: number | undefined;
   /**
@@ -142,6 +149,7 @@ export interface ParsedOptions {
   readonly durability: Durability;
   readonly heartbeatMs: number;
   readonly electionMs: readonly [number, number];
+  readonly maxClockDrift: number;
   readonly restart: RestartPolicy | false;
   readonly seed: number;
   readonly maxCommandBytes: number;

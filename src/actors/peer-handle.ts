@@ -22,8 +22,9 @@ export interface ProposeOptions extends WaitOptions {
 
 export interface QueryOptions extends WaitOptions {
   /**
-   * `linearizable` (default): reflects all that was acknowledged to anybody before the query began. `local`: reflects
-   * whatever the peer has applied, which may be old; needs no leader.
+   * `linearizable` (default): reflects all that was acknowledged to anybody before the query began. `lease`: the same,
+   * and the leader answers without asking the others while it is certain that no other can have been elected; it relies
+   * on clocks, see `maxClockDrift`. `local`: reflects whatever the peer has applied, which may be old; needs no leader.
    */
   readonly consistency?: Consistency;
   /** The peers that may be asked. Default: any. */
@@ -59,7 +60,11 @@ export class Peer {
     return this.#supervisor.propose(command, options, this.id) as Promise<Proposed<Result>>;
   }
 
-  /** Asks this very peer. */
+  /**
+   * Asks this very peer. A follower asks its leader from which entry on a linearizable query may be answered, and answers
+   * it from its own state.
+   * @throws RaftError `ERR_NOT_LEADER` when it knows no leader, or lost it meanwhile.
+   */
   query<Answer = unknown>(query: unknown, options: QueryOptions = {}): Promise<Answer> {
     return this.#supervisor.query(query, options, this.id) as Promise<Answer>;
   }

@@ -59,6 +59,8 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       id,
       heartbeatMs: data.heartbeatMs,
       electionMs: data.electionMs,
+      leaseMs: leaseMs(data),
+      incarnation: store.state.incarnation,
       commitNewsMs: data.heartbeatMs * COMMIT_NEWS_PART,
       snapshotTail: Math.floor(data.snapshotEvery * SNAPSHOT_TAIL_PART),
       snapshotTailMax: data.snapshotEvery,
@@ -72,6 +74,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     reply: (_client, replies) => data.lane.postMessage(replies),
     calls,
     snapshotEvery: data.snapshotEvery,
+    maxPendingBytes: data.maxPendingBytes,
     onSnapshot: ({ index, bytes }, installed) => report({ kind: "snapshot", index, bytes, installed }),
     onSnapshotFailed: (error) => report({ kind: "snapshot-failed", error: errorData(error, "ERR_MACHINE_THREW") }),
     publish,
@@ -144,6 +147,11 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   turn();
   report({ kind: "up" });
   live();
+}
+
+/** Followers stand by a leader for the shortest election timeout; by this leader's clock that may be less. */
+function leaseMs({ electionMs, maxClockDrift }: PeerData): number {
+  return (electionMs[0] * (1 - maxClockDrift)) / (1 + maxClockDrift);
 }
 
 /**

@@ -8,6 +8,7 @@ interface Waiting<Result> {
   readonly firstIndex: number;
   readonly lastIndex: number;
   readonly term: number;
+  readonly bytes: number;
   /** Of the commands from the first on, as they are applied. */
   readonly results: Result[];
 }
@@ -28,18 +29,26 @@ export class PendingCommands<Result> {
   #queue: Waiting<Result>[] = [];
   /** Of earlier terms of this peer as a leader, when their indices were given away again. */
   #former: Waiting<Result>[] = [];
+  #bytes = 0;
   readonly #encode: (results: Result[]) => Uint8Array;
 
   constructor(encode: (results: Result[]) => Uint8Array) {
     this.#encode = encode;
   }
 
-  add(client: number, firstId: number, { firstIndex, lastIndex, term }: Appended): void {
+  /** How large all of them are together: those that are appended and not applied, for whoever waits. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @param bytes how large the commands are. */
+  add(client: number, firstId: number, { firstIndex, lastIndex, term }: Appended, bytes: number): void {
+    this.#bytes += bytes;
     if ((this.#queue.at(-1)?.lastIndex ?? 0) >= firstIndex) {
       this.#former.push(...this.#queue.filter((waiting) => waiting.lastIndex >= firstIndex));
       this.#queue = this.#queue.filter((waiting) => waiting.lastIndex < firstIndex);
     }
-    this.#queue.push({ client, firstId, firstIndex, lastIndex, term, results: [] });
+    this.#queue.push({ client, firstId, firstIndex, lastIndex, term, bytes, results: [] });
   }
 
   /** The entry at `index`, of `term`, was applied, in order. Pushes what is to be told onto `answers`. */
@@ -58,7 +67,9 @@ export class PendingCommands<Result> {
   /** The state came by a snapshot of the leader: what became of the commands up to `index` cannot be told any more. */
   coveredBySnapshot(index: number, answers: Answer[]): void {
     const isCovered = (waiting: Waiting<Result>) => waiting.firstIndex <= index;
-    for (const { client, firstId, firstIndex, lastIndex } of [...this.#former, ...this.#queue].filter(isCovered)) {
+    for (const waiting of [...this.#former, ...this.#queue].filter(isCovered)) {
+      const { client, firstId, firstIndex, lastIndex, bytes } = waiting;
+      this.#bytes -= bytes;
       const message = `entry ${firstIndex} is behind a snapshot; its command may or may not be applied`;
       const count = lastIndex - firstIndex + 1;
       const error = { code: "ERR_UNKNOWN_OUTCOME", message, outcome: "unknown" } as const;
@@ -76,6 +87,7 @@ export class PendingCommands<Result> {
       waiting.results.push(result);
       if (index < lastIndex) return false;
     }
+    this.#bytes -= waiting.bytes;
     const count = waiting.results.length;
     if (count > 0) {
       const results = this.#encode(waiting.results);

@@ -239,6 +239,8 @@ export class Proposer implements LaneOwner {
   onLeader(lane: Lane, term: number, leader: PeerId | undefined): void {
     this.#views.set(lane, { term, leader });
     this.#findLeader();
+    // A follower may do for those that cannot reach the leader.
+    if (leader !== undefined) this.reroute();
   }
 
   onSettled(call: Call, result: Applied, index: number, term: number): void {
@@ -302,7 +304,10 @@ export class Proposer implements LaneOwner {
     // Either may have ended on the way.
     if (!this.#waiting.has(call)) return;
     if (this.#lanes.get(lane.peer) !== lane) this.#route(call);
-    else {
+    else if (lane.abandonedBytes + call.data.byteLength > this.#maxPendingBytes) {
+      const message = `${lane.peer} has not answered ${lane.abandonedBytes} bytes of calls that were given up`;
+      call.fail(new RaftError("ERR_OVERLOADED", message));
+    } else {
       call.lane = lane;
       lane.add(call);
     }
@@ -321,9 +326,12 @@ export class Proposer implements LaneOwner {
     const { to, kind } = call;
     if (to !== undefined) return this.#lanes.get(to);
     if (this.#leader !== undefined && this.#reaches(call, this.#leader.peer)) return this.#leader.lane;
-    // Any peer can answer from what it has.
-    if (kind !== "local") return undefined;
-    for (const [peer, lane] of this.#lanes) if (this.#reaches(call, peer)) return lane;
+    if (kind === "propose") return undefined;
+    // Any peer can answer from what it has, or ask the leader it knows.
+    for (const [peer, lane] of this.#lanes) {
+      const knowsEnough = kind === "local" || this.#views.get(lane)?.leader !== undefined;
+      if (knowsEnough && this.#reaches(call, peer)) return lane;
+    }
     return undefined;
   }
 

@@ -37,8 +37,11 @@ export function fromErrorData(data: ErrorData): RaftError {
 
 // ---- the lane: between a client's thread and a peer
 
-/** How fresh an answer must be: as of now for everybody, or whatever this peer has applied. */
-export type Consistency = "linearizable" | "local";
+/**
+ * How fresh an answer must be: as of now for everybody, made sure of by a round or by the leader's lease; or whatever this
+ * peer has applied.
+ */
+export type Consistency = "linearizable" | "lease" | "local";
 
 export type LaneRequest =
   | {
@@ -58,7 +61,9 @@ export type LaneRequest =
       readonly consistency: Consistency;
       /** It is answered when this entry is applied, at the earliest. */
       readonly minIndex: number;
-    };
+    }
+  /** Nobody waits for this query any more; it is refused, if it was not answered by then. */
+  | { readonly kind: "cancel"; readonly id: number };
 
 export type LaneReply =
   | {
@@ -117,7 +122,9 @@ export interface PeerData {
   readonly machine: MachineSpec;
   readonly heartbeatMs: number;
   readonly electionMs: readonly [number, number];
+  readonly maxClockDrift: number;
   readonly cacheBytes: number;
+  readonly maxPendingBytes: number;
   readonly seed: number;
   readonly trace: boolean;
   readonly snapshotEvery: number;
@@ -179,7 +186,9 @@ export interface SupervisorData {
   readonly machine: MachineSpec;
   readonly heartbeatMs: number;
   readonly electionMs: readonly [number, number];
+  readonly maxClockDrift: number;
   readonly cacheBytes: number;
+  readonly maxPendingBytes: number;
   readonly restart:
     | { readonly intensity: number; readonly periodMs: number; readonly backoffMs: readonly [number, number] }
     | false;

@@ -19,12 +19,19 @@ export interface Query {
  */
 export class Queries {
   #nextReadId = 1;
+  #bytes = 0;
   readonly #reads = new Map<number, Query>();
   /** Ascending by index. */
   #released: { readonly index: number; readonly query: Query }[] = [];
 
+  /** How large those are that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** @returns the number under which the algorithm is asked. */
   add(query: Query): number {
+    this.#bytes += query.query.byteLength;
     const readId = this.#nextReadId++;
     this.#reads.set(readId, query);
     return readId;
@@ -38,6 +45,7 @@ export class Queries {
 
   /** The query may be answered once `index` and its own `minIndex` are applied. */
   park(after: number, query: Query): void {
+    this.#bytes += query.query.byteLength;
     const index = Math.max(after, query.minIndex);
     const before = this.#released.findLastIndex((released) => released.index <= index);
     this.#released.splice(before + 1, 0, { index, query });
@@ -46,14 +54,32 @@ export class Queries {
   /** The read cannot be served here. @returns who asked. */
   refuse(readId: number): Query | undefined {
     const query = this.#reads.get(readId);
+    if (query === undefined) return undefined;
     this.#reads.delete(readId);
+    this.#bytes -= query.query.byteLength;
     return query;
+  }
+
+  /** The client does not wait for a query any more. @returns whether it was still to be answered. */
+  cancel(client: number, id: number): boolean {
+    const isIt = (query: Query) => query.client === client && query.id === id;
+    for (const [readId, query] of this.#reads) {
+      if (!isIt(query)) continue;
+      this.refuse(readId);
+      return true;
+    }
+    const at = this.#released.findIndex(({ query }) => isIt(query));
+    const [cancelled] = at < 0 ? [] : this.#released.splice(at, 1);
+    this.#bytes -= cancelled?.query.query.byteLength ?? 0;
+    return cancelled !== undefined;
   }
 
   /** @returns those that may be answered now that the state machine stands at `lastApplied`. */
   takeReady(lastApplied: number): readonly Query[] {
     const waiting = this.#released.findIndex(({ index }) => index > lastApplied);
-    return this.#released.splice(0, waiting < 0 ? this.#released.length : waiting).map(({ query }) => query);
+    const ready = this.#released.splice(0, waiting < 0 ? this.#released.length : waiting).map(({ query }) => query);
+    for (const { query } of ready) this.#bytes -= query.byteLength;
+    return ready;
   }
 }
 

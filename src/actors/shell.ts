@@ -4,7 +4,7 @@ import { Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
 import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
 import type { Outgoing, SnapshotInfo } from "../raft/effects.ts";
-import { type Batch, EntryKind, forEachEntry } from "../raft/entry.ts";
+import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES, EntryKind, forEachEntry } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { Message, PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
@@ -51,6 +51,8 @@ export interface ShellOptions {
   readonly publish: () => void;
   /** Whether clients are sent what is applied. */
   readonly trace: boolean;
+  /** How many bytes of commands, and as many of queries, may wait here; more are refused. Default: no bound. */
+  readonly maxPendingBytes?: number;
   /** Entries applied between snapshots; 0: only when asked for. */
   readonly snapshotEvery: number;
   /** A snapshot is in force: taken here, or installed from the leader. */
@@ -167,6 +169,12 @@ export class Shell {
       case "query":
         this.#query({ ...request, client }, request.consistency);
         break;
+      case "cancel":
+        if (this.#queries.cancel(client, request.id)) {
+          const error: ErrorData = { code: "ERR_ABORTED", message: "nobody waits for it", outcome: "not-applied" };
+          this.#answers.push({ client, reply: { kind: "refused", firstId: request.id, count: 1, error } });
+        }
+        break;
       default:
         request satisfies never;
     }
@@ -213,23 +221,51 @@ export class Shell {
   }
 
   #propose(client: number, { firstId, count, packed, tellAppended }: LaneRequest & { kind: "propose" }): void {
+    const bytes = packed.byteLength - BATCH_HEADER_BYTES - count * ENTRY_HEADER_BYTES;
+    if (this.#raft.role === "leader" && this.#isFull(this.#pending.bytes, bytes)) {
+      this.#overloaded(client, firstId, count, this.#pending.bytes);
+      return;
+    }
     const appended = this.#raft.propose(packed, this.#options.clock.wall());
     if (appended === undefined) {
       this.#refuse(client, firstId, count);
       return;
     }
-    this.#pending.add(client, firstId, appended);
+    this.#pending.add(client, firstId, appended, bytes);
     if (tellAppended) {
       const { firstIndex: index, term } = appended;
       this.#answers.push({ client, reply: { kind: "appended", firstId, count, index, term } });
     }
   }
 
+  /** One that is larger than the bound is let in alone. */
+  #isFull(waiting: number, more: number): boolean {
+    return waiting > 0 && waiting + more > (this.#options.maxPendingBytes ?? Number.POSITIVE_INFINITY);
+  }
+
+  #overloaded(client: number, firstId: number, count: number, bytes: number): void {
+    const { raft, maxPendingBytes } = this.#options;
+    const message = `${bytes} bytes wait at ${raft.id} already, of ${maxPendingBytes} allowed`;
+    const error: ErrorData = { code: "ERR_OVERLOADED", message, outcome: "not-applied" };
+    this.#answers.push({ client, reply: { kind: "refused", firstId, count, error } });
+  }
+
   #query(query: Query, consistency: Consistency): void {
+    if (this.#isFull(this.#queries.bytes, query.query.byteLength)) {
+      this.#overloaded(query.client, query.id, 1, this.#queries.bytes);
+      return;
+    }
     if (consistency === "local") {
       if (this.#lastApplied < query.minIndex) this.#queries.park(query.minIndex, query);
       else this.#answer(query);
       return;
+    }
+    if (consistency === "lease") {
+      const index = this.#raft.leaseIndex(this.#options.clock.now());
+      if (index !== undefined) {
+        this.#queries.park(index, query);
+        return;
+      }
     }
     const readId = this.#queries.add(query);
     if (!this.#raft.read(readId)) this.#refuseRead(readId);

@@ -57,7 +57,18 @@ class Ward {
       verify === false ? undefined : new Verification({ verify, durability, tell: (event) => this.#tell(event) });
     data.peers.forEach(({ id, path, store, born }, position) => {
       let isBorn = born;
-      const { cluster, machine, heartbeatMs, electionMs, cacheBytes, seed, trace, snapshotEvery } = data;
+      const {
+        cluster,
+        machine,
+        heartbeatMs,
+        electionMs,
+        maxClockDrift,
+        cacheBytes,
+        maxPendingBytes,
+        seed,
+        trace,
+        snapshotEvery,
+      } = data;
       const host = new PeerHost({
         id,
         position,
@@ -72,7 +83,19 @@ class Ward {
           identity: { cluster, peer: id, store },
           configuration: { voters: ids },
           born: isBorn,
-          ...{ durability, machine, heartbeatMs, electionMs, cacheBytes, seed, trace, snapshotEvery, shared },
+          ...{
+            durability,
+            machine,
+            heartbeatMs,
+            electionMs,
+            maxClockDrift,
+            cacheBytes,
+            maxPendingBytes,
+            seed,
+            trace,
+            snapshotEvery,
+            shared,
+          },
         }),
         gates,
         pauses,

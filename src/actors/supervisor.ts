@@ -122,8 +122,21 @@ export class Supervisor {
     });
     const control = new MessageChannel();
     const news = new MessageChannel();
-    const { durability, machine, heartbeatMs, electionMs, cacheBytes, restart, seed, trace, snapshotEvery } = options;
-    const { verify, stuckMs } = options;
+    const {
+      durability,
+      machine,
+      heartbeatMs,
+      electionMs,
+      maxClockDrift,
+      cacheBytes,
+      maxPendingBytes,
+      restart,
+      seed,
+      trace,
+      snapshotEvery,
+      verify,
+      stuckMs,
+    } = options;
     const data: SupervisorData = {
       peers: directory.peers,
       directory: directory.path,
@@ -134,7 +147,9 @@ export class Supervisor {
         machine,
         heartbeatMs,
         electionMs,
+        maxClockDrift,
         cacheBytes,
+        maxPendingBytes,
         restart,
         trace,
         snapshotEvery,

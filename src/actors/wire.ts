@@ -50,6 +50,8 @@ const TYPE_CODES: Readonly<Record<MessageType, number>> = {
   AppendEntriesReply: 6,
   InstallSnapshot: 7,
   InstallSnapshotReply: 8,
+  ReadIndex: 9,
+  ReadIndexReply: 10,
 };
 
 /** By code. */
@@ -71,6 +73,8 @@ const FIXED_BYTES: Readonly<Record<MessageType, number>> = {
   AppendEntriesReply: FRAME_HEADER_BYTES + 6 * 8 + 1,
   InstallSnapshot: FRAME_HEADER_BYTES + 6 * 8,
   InstallSnapshotReply: FRAME_HEADER_BYTES + 4 * 8 + 1,
+  ReadIndex: FRAME_HEADER_BYTES + 2 * 8,
+  ReadIndexReply: FRAME_HEADER_BYTES + 3 * 8 + 1,
 };
 
 /** Whether a message asks; all others answer one that does. */
@@ -80,11 +84,13 @@ export function isRequest(type: MessageType): boolean {
     case "RequestVote":
     case "AppendEntries":
     case "InstallSnapshot":
+    case "ReadIndex":
       return true;
     case "PreVoteReply":
     case "RequestVoteReply":
     case "AppendEntriesReply":
     case "InstallSnapshotReply":
+    case "ReadIndexReply":
       return false;
   }
 }
@@ -206,6 +212,16 @@ function writeFields(cursor: Cursor, bytes: Uint8Array, message: Message): void 
       cursor.putNumber(message.nextChunk);
       cursor.putFlag(message.installed);
       return;
+    case "ReadIndex":
+      cursor.putNumber(message.term);
+      cursor.putNumber(message.token);
+      return;
+    case "ReadIndexReply":
+      cursor.putNumber(message.term);
+      cursor.putNumber(message.token);
+      cursor.putFlag(message.granted);
+      cursor.putNumber(message.index);
+      return;
     default:
       throw unknownMessage(message);
   }
@@ -275,6 +291,16 @@ function readFields(cursor: Cursor, bytes: Uint8Array, type: MessageType, end: n
         lastIncludedIndex: cursor.number(),
         nextChunk: cursor.number(),
         installed: cursor.flag(),
+      };
+    case "ReadIndex":
+      return { type, term: cursor.number(), token: cursor.number() };
+    case "ReadIndexReply":
+      return {
+        type,
+        term: cursor.number(),
+        token: cursor.number(),
+        granted: cursor.flag(),
+        index: cursor.number(),
       };
   }
 }

@@ -6,7 +6,7 @@ import { listenForInterrupt } from "./interrupt.ts";
 import { HEADING, type LabRun, row } from "./lab/table.ts";
 import { parseInteger, parseWithArguments, UsageError } from "./usage.ts";
 
-const HELP = `flotilla lab [name...]: the tests of MIT's 6.5840 Raft lab, with what they use beside MIT's own figures
+const HELP = `flotilla lab [name...]: the tests of MIT's 6.5840 labs 3 and 4, with what they use beside MIT's own figures
 
 A name selects every test whose name contains it, such as "3B"; without one all run, which takes minutes.
 
@@ -18,7 +18,7 @@ Options:
   --help       this text
 
 Tests:
-${scenarios.map(({ name, title }) => `  ${name.padEnd(27)} ${title}`).join("\n")}
+${scenarios.map(({ name, title }) => `  ${name.padEnd(59)} ${title}`).join("\n")}
 
 Exit codes: 0 all passed, 1 one did not, 130 it was interrupted.
 `;

@@ -2,6 +2,7 @@ import { EntryKind, packEntries, stampBatch } from "./entry.ts";
 import { invariant } from "./errors.ts";
 import type { PeerId, PreVote, PreVoteReply, RequestVote, RequestVoteReply } from "./message.ts";
 import { Progress } from "./progress.ts";
+import { refuseForwarded } from "./reads.ts";
 import { hasQuorumContact, heartbeat } from "./replication.ts";
 import { becomeFollower, setTerm, vote } from "./role.ts";
 import { currentTerm, isMajority, others, resetElectionTimer, type State, sendAfterSave } from "./state.ts";
@@ -9,19 +10,21 @@ import { currentTerm, isMajority, others, resetElectionTimer, type State, sendAf
 /**
  * Whether this peer stands by a leader, and so disregards those who campaign (dissertation 4.2.3): it heard from the
  * leader within the shortest election timeout, or leads itself and hears from a majority. The same holds for a while
- * after a restart: the peer may have stood by a leader and forgotten it.
+ * after a restart: the peer may have stood by a leader and forgotten it. That leader's lease relies on it, whatever terms
+ * this peer has heard of since; only the leader's death ends it early.
  */
 function standsByLeader(state: State, now: number): boolean {
   const [min, max] = state.options.electionMs;
   if (now < state.noVoteBefore) return true;
   if (state.role === "leader") return hasQuorumContact(state, now, max);
-  return state.leader !== undefined && now - state.lastLeaderContact < min;
+  return now - state.lastLeaderContact < min;
 }
 
 /** The election timer fired (§5.2); also for one who campaigns already and was not elected in time. */
 export function campaign(state: State, now: number): void {
   resetElectionTimer(state, now);
   state.leader = undefined;
+  refuseForwarded(state);
   if (state.role !== "pre-candidate") {
     state.role = "pre-candidate";
     state.granted = new Set([state.options.id]);
@@ -92,7 +95,7 @@ export function disregards(state: State, message: RequestVote, now: number): boo
 export function onRequestVote(state: State, from: PeerId, message: RequestVote, now: number): void {
   const { votedFor } = state.hardState;
   const voteGranted =
-    now >= state.noVoteBefore &&
+    !standsByLeader(state, now) &&
     (votedFor === undefined || votedFor === from) &&
     state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
   if (voteGranted) {
@@ -120,6 +123,7 @@ function becomeLeader(state: State, now: number): void {
   state.role = "leader";
   state.leader = state.options.id;
   state.round = 0;
+  state.roundTimes = [];
   state.progress = new Map(
     others(state).map((id) => {
       const progress = new Progress(id, state.log.lastIndex + 1, now);
@@ -139,6 +143,7 @@ function becomeLeader(state: State, now: number): void {
  */
 export function leaderDied(state: State, leader: PeerId, now: number, spreadMs: number): void {
   becomeFollower(state, currentTerm(state), undefined, now);
+  state.lastLeaderContact = Number.NEGATIVE_INFINITY;
   const survivors = state.configuration.voters.filter((voter) => voter !== leader);
   const turn = survivors.indexOf(state.options.id) + state.options.random() / 2;
   state.electionDeadline = now + (turn / survivors.length) * spreadMs;

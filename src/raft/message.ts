@@ -91,6 +91,25 @@ export interface InstallSnapshotReply {
   readonly installed: boolean;
 }
 
+/** A follower asks from which index on it may serve reads that came to it (dissertation 6.4). */
+export interface ReadIndex {
+  readonly type: "ReadIndex";
+  readonly term: number;
+  /** Of all requests of all processes of a peer, no two have the same. */
+  readonly token: number;
+}
+
+export interface ReadIndexReply {
+  readonly type: "ReadIndexReply";
+  readonly term: number;
+  /** Of the request. */
+  readonly token: number;
+  /** Whether the answerer has led since the request came in. */
+  readonly granted: boolean;
+  /** With that: what was committed then. */
+  readonly index: number;
+}
+
 /** All that peers say to each other. */
 export type Message =
   | PreVote
@@ -100,6 +119,8 @@ export type Message =
   | AppendEntries
   | AppendEntriesReply
   | InstallSnapshot
-  | InstallSnapshotReply;
+  | InstallSnapshotReply
+  | ReadIndex
+  | ReadIndexReply;
 
 export type MessageType = Message["type"];

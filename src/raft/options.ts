@@ -21,6 +21,13 @@ export interface RaftOptions {
   readonly snapshotTailMax: number;
   /** How much of the log's end is kept in memory; what is older is read from the store when somebody needs it. */
   readonly cacheBytes: number;
+  /**
+   * For how long after the sending of a round that a majority has acknowledged a leader serves reads without another; at
+   * most the shortest election timeout, less what clocks may drift from each other in it. Default 0: never.
+   */
+  readonly leaseMs?: number | undefined;
+  /** Differs in each process of the peer, so that no answer to a former one is taken for one to this. Default 0. */
+  readonly incarnation?: number | undefined;
   readonly random: Random;
 }
 

@@ -31,6 +31,8 @@ export class Progress {
   lastContact: number;
   /** The latest round that was acknowledged. */
   ackedRound = 0;
+  /** When that round began; a lease counts from it. */
+  ackedAt = Number.NEGATIVE_INFINITY;
   /** The highest leaderCommit that went out. */
   sentCommit = 0;
   #inflight: Inflight[] = [];

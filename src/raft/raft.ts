@@ -13,10 +13,19 @@ import {
 } from "./election.ts";
 import { type Configuration, stampBatch } from "./entry.ts";
 import { invariant } from "./errors.ts";
+import { initialState } from "./initial-state.ts";
 import { Log, type LogReader, type StoredLog } from "./log.ts";
 import type { Message, PeerId } from "./message.ts";
 import type { RaftOptions } from "./options.ts";
-import { addRead, confirmReads } from "./reads.ts";
+import {
+  addRead,
+  confirmReads,
+  forgetReadsOf,
+  forwardReads,
+  leaseIndex,
+  onReadIndex,
+  onReadIndexReply,
+} from "./reads.ts";
 import {
   broadcast,
   heartbeat,
@@ -82,42 +91,7 @@ export class Raft {
         `a log of ${log.firstIndex}..${log.lastIndex} does not fit ` +
         (snapshot === undefined ? "no snapshot" : `a snapshot of ${snapshot.index} of term ${snapshot.term}`),
     );
-    this.#state = {
-      options,
-      snapshot,
-      readChunk,
-      isBuilding: false,
-      incoming: undefined,
-      chunks: [],
-      completed: undefined,
-      restore: undefined,
-      configuration: stored.configuration,
-      log,
-      hardState: stored.hardState,
-      hardStateChanged: false,
-      role: "follower",
-      leader: undefined,
-      leaderIncarnation: 0,
-      // The first entry is the configuration, the same everywhere from the beginning, and so committed.
-      commitIndex: snapshot?.index ?? log.firstIndex,
-      durableIndex: stored.lastIndex,
-      electionDeadline: now,
-      lastLeaderContact: Number.NEGATIVE_INFINITY,
-      noVoteBefore: stored.used ? now + options.electionMs[0] : Number.NEGATIVE_INFINITY,
-      granted: new Set(),
-      askAgainAt: 0,
-      progress: new Map(),
-      heartbeatAt: 0,
-      commitNewsAt: Number.POSITIVE_INFINITY,
-      round: 0,
-      roundWanted: false,
-      waitingReads: [],
-      incarnations: new Map(),
-      before: [],
-      after: [],
-      reads: [],
-      refusedReads: [],
-    };
+    this.#state = initialState(options, stored, log, readChunk, now);
     // Who has nobody to wait for need not wait.
     if (stored.configuration.voters.length > 1) resetElectionTimer(this.#state, now);
   }
@@ -179,6 +153,7 @@ export class Raft {
   step(from: PeerId, incarnation: number, message: Message, now: number): void {
     this.#expectSaved();
     const state = this.#state;
+    state.clock = now;
     if (from === state.options.id || !state.configuration.voters.includes(from)) return;
     if (!this.#isCurrent(from, incarnation)) return;
 
@@ -222,6 +197,15 @@ export class Raft {
       case "InstallSnapshotReply":
         if (!stale) onInstallSnapshotReply(state, from, message, now);
         break;
+      case "ReadIndex":
+        if (stale) {
+          const refusal = { token: message.token, granted: false, index: 0 };
+          this.#answer(from, { type: "ReadIndexReply", term: currentTerm(state), ...refusal });
+        } else onReadIndex(state, from, message);
+        break;
+      case "ReadIndexReply":
+        if (!stale) onReadIndexReply(state, from, message);
+        break;
       default:
         message satisfies never;
     }
@@ -246,14 +230,26 @@ export class Raft {
   }
 
   /**
-   * Asks for a linearizable read; `id` comes back in the effects, released or refused.
-   * @returns false when this peer does not lead; then nothing was done.
+   * Asks for a linearizable read; `id` comes back in the effects, released or refused. A follower asks its leader.
+   * @returns false when this peer knows no leader; then nothing was done.
    */
   read(id: number): boolean {
     this.#expectSaved();
-    if (this.#state.role !== "leader") return false;
-    addRead(this.#state, id);
+    const state = this.#state;
+    if (state.role === "leader") addRead(state, id);
+    else if (state.role === "follower" && state.leader !== undefined) state.unforwarded.push(id);
+    else return false;
     return true;
+  }
+
+  /**
+   * The index from which on this peer may serve a linearizable read at once, since nobody else can lead yet; undefined
+   * when that is not certain (see `leaseMs`).
+   * @param now read just before, so that a thread that stood still does not take an old time for the present.
+   */
+  leaseIndex(now: number): number | undefined {
+    this.#expectSaved();
+    return leaseIndex(this.#state, now);
   }
 
   /**
@@ -275,6 +271,7 @@ export class Raft {
   advance(now: number): void {
     this.#expectSaved();
     const state = this.#state;
+    state.clock = now;
     if (state.role === "leader") {
       if (now >= state.heartbeatAt) heartbeat(state, now);
       if (state.role === "leader" && now >= state.commitNewsAt) sendCommitNews(state);
@@ -291,6 +288,8 @@ export class Raft {
   peerDied(peer: PeerId, incarnation: number, now: number): void {
     this.#expectSaved();
     const state = this.#state;
+    state.clock = now;
+    if ((state.incarnations.get(peer) ?? 0) <= incarnation) forgetReadsOf(state, peer);
     if (state.leader === peer && state.leaderIncarnation === incarnation) {
       leaderDied(state, peer, now, LEADER_DIED_SPREAD_MS);
     }
@@ -315,6 +314,7 @@ export class Raft {
       replicate(state);
     }
     state.roundWanted = false;
+    forwardReads(state);
     const save = this.#takeSave();
     const { before, after, restore, reads, refusedReads } = state;
     if (save === undefined && before.length + after.length + reads.length + refusedReads.length === 0) return undefined;
@@ -354,6 +354,7 @@ export class Raft {
     const saving = this.#saving;
     invariant(saving !== undefined, () => "no save is under way");
     this.#saving = undefined;
+    state.clock = now;
     state.durableIndex = saving.lastIndex;
     state.log.evict();
     if (state.role === "candidate" && saving.hardState?.votedFor === state.options.id) {
@@ -373,6 +374,7 @@ export class Raft {
     if (incarnation < known) return false;
     if (incarnation > known) {
       state.incarnations.set(from, incarnation);
+      forgetReadsOf(state, from);
       const progress = state.progress.get(from);
       if (progress !== undefined && progress.incarnation !== 0) progress.lost();
       if (progress !== undefined) progress.incarnation = incarnation;

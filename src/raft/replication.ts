@@ -3,7 +3,7 @@ import { type Batch, sliceBatch } from "./entry.ts";
 import { invariant } from "./errors.ts";
 import type { AppendEntries, AppendEntriesReply, PeerId } from "./message.ts";
 import type { Progress } from "./progress.ts";
-import { confirmReads } from "./reads.ts";
+import { acknowledgeRound, beginRound, forwardAgain } from "./reads.ts";
 import { becomeFollower } from "./role.ts";
 import { sendChunk } from "./snapshot.ts";
 import { currentTerm, isMajority, resetElectionTimer, type State, sendAfterSave } from "./state.ts";
@@ -19,7 +19,7 @@ export function hasQuorumContact(state: State, now: number, withinMs: number): b
 
 /** A new round: every follower gets an AppendEntries, with entries if it may have some, else a heartbeat. */
 export function broadcast(state: State, isQuiet = (_follower: Progress) => false): void {
-  state.round++;
+  beginRound(state);
   for (const progress of state.progress.values()) {
     if (!sendEntries(state, progress)) sendAppend(state, progress, [], isQuiet(progress));
   }
@@ -136,8 +136,7 @@ export function onAppendEntriesReply(state: State, from: PeerId, message: Append
   const progress = state.progress.get(from);
   if (state.role !== "leader" || progress === undefined) return;
   progress.lastContact = now;
-  progress.ackedRound = Math.max(progress.ackedRound, message.round);
-  confirmReads(state);
+  acknowledgeRound(state, progress, message.round);
   if (message.success) {
     progress.matched(message.matchIndex);
     advanceCommit(state, now);
@@ -175,6 +174,7 @@ export function onAppendEntries(state: State, from: PeerId, message: AppendEntri
   becomeFollower(state, message.term, from, now);
   resetElectionTimer(state, now);
   state.lastLeaderContact = now;
+  forwardAgain(state, from, now);
 
   const { log } = state;
   const { prevLogIndex } = message;

@@ -1,5 +1,5 @@
 import type { PeerId } from "./message.ts";
-import { refuseReads } from "./reads.ts";
+import { refuseForwarded, refuseReads } from "./reads.ts";
 import { currentTerm, resetElectionTimer, type State } from "./state.ts";
 
 /** Enters a later term; nobody has this peer's vote in it yet. One change, one write: term and vote belong together. */
@@ -18,6 +18,7 @@ export function vote(state: State, candidate: PeerId): void {
  * stays (Figure 2). A new leader does not reset the timer here: only its AppendEntries does.
  */
 export function becomeFollower(state: State, term: number, leader: PeerId | undefined, now: number): void {
+  if (term > currentTerm(state) || leader !== state.leader) refuseForwarded(state);
   if (term > currentTerm(state)) setTerm(state, term);
   if (state.role === "leader") {
     refuseReads(state);

@@ -3,7 +3,7 @@ import type { SnapshotInfo } from "./effects.ts";
 import { invariant } from "./errors.ts";
 import type { InstallSnapshot, InstallSnapshotReply, PeerId } from "./message.ts";
 import type { Progress } from "./progress.ts";
-import { confirmReads } from "./reads.ts";
+import { acknowledgeRound } from "./reads.ts";
 import { becomeFollower } from "./role.ts";
 import { currentTerm, resetElectionTimer, type State, sendAfterSave } from "./state.ts";
 
@@ -90,8 +90,7 @@ export function onInstallSnapshotReply(state: State, from: PeerId, message: Inst
   const progress = state.progress.get(from);
   if (state.role !== "leader" || progress === undefined) return;
   progress.lastContact = now;
-  progress.ackedRound = Math.max(progress.ackedRound, message.round);
-  confirmReads(state);
+  acknowledgeRound(state, progress, message.round);
   if (message.installed) {
     progress.matched(message.lastIncludedIndex);
     advanceCommit(state, now);

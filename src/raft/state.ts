@@ -11,9 +11,19 @@ export type Role = "follower" | "pre-candidate" | "candidate" | "leader";
 
 /** A linearizable read that waits: for its index, until the leader has committed in its term, and for its round. */
 export interface WaitingRead {
+  /** This peer's number for it, or the token of the peer that asks. */
   readonly id: number;
+  /** The follower that asks; undefined: this peer does. */
+  readonly from: PeerId | undefined;
   readonly round: number;
   index: number | undefined;
+}
+
+/** Reads that a follower has asked its leader about together. */
+export interface ForwardedReads {
+  readonly token: number;
+  readonly ids: readonly number[];
+  sentAt: number;
 }
 
 /** See `Store.readChunk`. */
@@ -34,6 +44,9 @@ export interface State {
   /** Whether `hardState` differs from what is on disk. */
   hardStateChanged: boolean;
 
+  /** The latest time that was handed in; it is not later now. */
+  clock: number;
+
   role: Role;
   leader: PeerId | undefined;
   /** Of the leader's process, so that news of an older one's death is not mistaken for it. */
@@ -44,7 +57,7 @@ export interface State {
 
   /** When the election timer fires, or, while campaigning, the next attempt begins. */
   electionDeadline: number;
-  /** When a leader was last heard (§5.2; dissertation 4.2.3). */
+  /** When a leader was last heard that is not known to be dead (§5.2; dissertation 4.2.3). */
   lastLeaderContact: number;
   /** No vote is granted before: what this peer promised before it restarted may still bind it. */
   noVoteBefore: number;
@@ -68,6 +81,13 @@ export interface State {
   /** Reads came in that need a round of their own. */
   roundWanted: boolean;
   waitingReads: WaitingRead[];
+  /** When the latest rounds began; consecutive, and none that is too old to matter for a lease. */
+  roundTimes: { readonly round: number; readonly at: number }[];
+
+  /** Followers: reads that came in this step, and those that the leader was asked about. */
+  unforwarded: number[];
+  forwarded: ForwardedReads[];
+  nextToken: number;
 
   /** The latest process of each peer that was heard of. */
   readonly incarnations: Map<PeerId, number>;

@@ -264,4 +264,22 @@ describe("a proposer", () => {
     expect(await raftError(submit("local"))).toMatchObject({ code: "ERR_STOPPED" });
     start("p1");
   });
+
+  it("hands no more to a peer that has not answered what was given up", async () => {
+    const { proposer, start, submit } = setUp({ maxPendingBytes: 5 });
+    const p1 = start("p1");
+    p1.leads(1, "p1");
+    await proposer.waitForLeader(undefined);
+    for (let times = 0; times < 2; times++) {
+      const call = raftError(submit("propose", { timeoutMs: 20 }));
+      expect((await call).code).toBe("ERR_UNKNOWN_OUTCOME");
+    }
+    expect(await raftError(submit("propose"))).toMatchObject({ code: "ERR_OVERLOADED", outcome: "not-applied" });
+    p1.refuses(1);
+    await turns();
+    const taken = submit("propose");
+    await turns();
+    p1.applies(3, 7, "done");
+    expect((await taken).result).toBe("done");
+  });
 });

@@ -382,6 +382,8 @@ describe("the counters", () => {
         AppendEntriesReply: 0,
         InstallSnapshot: 0,
         InstallSnapshotReply: 0,
+        ReadIndex: 0,
+        ReadIndexReply: 0,
       },
       byPeer: {
         a: { rpcs: 3, bytes: 3 * REQUEST_BYTES, received: 0 },

@@ -25,6 +25,7 @@ describe("parseOptions", () => {
       durability: "disk",
       heartbeatMs: 50,
       electionMs: [150, 300],
+      maxClockDrift: 0.05,
       restart: { intensity: 10, periodMs: 10_000, backoffMs: [10, 1_000] },
       seed: expect.any(Number),
       maxCommandBytes: 1 << 20,

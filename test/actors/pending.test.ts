@@ -17,7 +17,7 @@ describe("commands that wait for their results", () => {
   it("answers a batch in one message when its last command is applied", () => {
     const pending = new PendingCommands<number>(encode);
     const answers: Answer[] = [];
-    pending.add(1, 7, { firstIndex: 3, lastIndex: 4, term: 2 });
+    pending.add(1, 7, { firstIndex: 3, lastIndex: 4, term: 2 }, 10);
     pending.applied(2, 1, 10, answers);
     pending.applied(3, 2, 11, answers);
     expect(answers).toEqual([]);
@@ -28,7 +28,7 @@ describe("commands that wait for their results", () => {
   it("says of a command that gave way to another leader's entry that it is certainly not applied", () => {
     const pending = new PendingCommands<number>(encode);
     const answers: Answer[] = [];
-    pending.add(1, 1, { firstIndex: 3, lastIndex: 5, term: 2 });
+    pending.add(1, 1, { firstIndex: 3, lastIndex: 5, term: 2 }, 10);
     pending.applied(3, 2, 11, answers);
     pending.applied(4, 3, 12, answers);
     expect(results(answers)).toEqual([
@@ -43,8 +43,8 @@ describe("commands that wait for their results", () => {
     // The peer led in term 2, lost its entry 3 to another leader, and leads again in term 4 (Students' Guide, "re-appearing indices").
     const pending = new PendingCommands<number>(encode);
     const answers: Answer[] = [];
-    pending.add(1, 1, { firstIndex: 3, lastIndex: 3, term: 2 });
-    pending.add(1, 2, { firstIndex: 3, lastIndex: 3, term: 4 });
+    pending.add(1, 1, { firstIndex: 3, lastIndex: 3, term: 2 }, 10);
+    pending.add(1, 2, { firstIndex: 3, lastIndex: 3, term: 4 }, 10);
     pending.applied(3, 4, 11, answers);
     expect(results(answers)).toEqual([
       { client: 1, from: 2, index: 3, results: [11] },
@@ -55,8 +55,8 @@ describe("commands that wait for their results", () => {
   it("answers an older command whose entry a later leader committed after all", () => {
     const pending = new PendingCommands<number>(encode);
     const answers: Answer[] = [];
-    pending.add(1, 1, { firstIndex: 3, lastIndex: 4, term: 2 });
-    pending.add(1, 3, { firstIndex: 4, lastIndex: 4, term: 4 });
+    pending.add(1, 1, { firstIndex: 3, lastIndex: 4, term: 2 }, 10);
+    pending.add(1, 3, { firstIndex: 4, lastIndex: 4, term: 4 }, 10);
     pending.applied(3, 2, 11, answers);
     pending.applied(4, 2, 12, answers);
     expect(results(answers)).toEqual([

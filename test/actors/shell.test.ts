@@ -36,7 +36,7 @@ class Recorder implements StateMachine<string, number, unknown, readonly string[
 }
 
 /** A shell of peer "a" with everything around it in plain sight. `journal` holds what it did, in order. */
-function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery = 0) {
+function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery = 0, maxPendingBytes = 1_000_000) {
   const journal: string[] = [];
   const sent: { to: string; message: Message }[] = [];
   const packets: Packet[] = [];
@@ -91,6 +91,7 @@ function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery 
     publish: () => {},
     trace: false,
     snapshotEvery,
+    maxPendingBytes,
     onSnapshot: ({ index }, installed) => journal.push(`${installed ? "installed" : "took"} a snapshot of ${index}`),
     onSnapshotFailed: (error) => journal.push(error.message),
   });
@@ -229,6 +230,41 @@ describe("a turn of the shell", () => {
       { kind: "leader", term: 5, leader: "c" },
       { kind: "refused", firstId: 1, count: 1, error: { code: "ERR_NOT_LEADER", leader: "c" } },
     ]);
+  });
+
+  it("refuses commands and queries for which there is no room, and appends none of them", () => {
+    const peer = setUp(["a", "b", "c"], undefined, 0, 10);
+    peer.elect();
+    peer.shell.request(CLIENT, propose(1, "12345678"));
+    peer.shell.request(CLIENT, propose(2, "12345678"));
+    const query = { kind: "query", query: pack("12345678"), consistency: "linearizable", minIndex: 0 } as const;
+    peer.shell.request(CLIENT, { ...query, id: 3 });
+    peer.shell.request(CLIENT, { ...query, id: 4 });
+    peer.shell.turn();
+    const error = expect.objectContaining({ code: "ERR_OVERLOADED", outcome: "not-applied" });
+    expect(peer.replies).toEqual([
+      { kind: "refused", firstId: 2, count: 1, error },
+      { kind: "refused", firstId: 4, count: 1, error },
+    ]);
+    peer.acknowledge("b");
+    peer.shell.turn();
+    peer.replies.length = 0;
+    peer.shell.request(CLIENT, propose(5, "12345678"));
+    peer.shell.turn();
+    expect(peer.replies).toEqual([]);
+    expect(peer.shell.raft.log.lastIndex).toBe(4);
+  });
+
+  it("lets go of a query that nobody waits for any more", () => {
+    const peer = setUp(["a", "b", "c"], undefined, 0, 10);
+    const query = { kind: "query", query: pack("12345678"), consistency: "local", minIndex: 99 } as const;
+    for (let id = 1; id <= 3; id++) {
+      peer.shell.request(CLIENT, { ...query, id });
+      peer.shell.request(CLIENT, { kind: "cancel", id });
+    }
+    peer.shell.turn();
+    const refused = peer.replies.filter(({ kind }) => kind === "refused");
+    expect(refused).toMatchObject([1, 2, 3].map((firstId) => ({ firstId, error: { code: "ERR_ABORTED" } })));
   });
 
   it("serves a linearizable query after a round of its own, and a local one at once", () => {

@@ -79,17 +79,11 @@ describe("a cluster of three threads", () => {
     }
   });
 
-  it("refuses commands and linearizable queries at a peer that does not lead, and names the leader", async () => {
+  it("refuses commands at a peer that does not lead, and names the leader", async () => {
     const leader = await supervisor.leader();
     for (const follower of othersOf(supervisor, leader)) {
-      const refusals = [
-        follower.propose({ op: "put", key: "refused", value: 1 }),
-        follower.query({ op: "get", key: "refused" }),
-      ];
-      for (const refusal of refusals) {
-        const error = await raftError(refusal);
-        expect(error).toMatchObject({ code: "ERR_NOT_LEADER", outcome: "not-applied", leader: leader.id });
-      }
+      const error = await raftError(follower.propose({ op: "put", key: "refused", value: 1 }));
+      expect(error).toMatchObject({ code: "ERR_NOT_LEADER", outcome: "not-applied", leader: leader.id });
     }
     expect(await supervisor.query({ op: "get", key: "refused" })).toBeUndefined();
   });

@@ -18,6 +18,14 @@ const batch: fc.Arbitrary<Batch> = fc
   .map(({ data, ...at }) => stampBatch(packEntries(EntryKind.command, data), at));
 
 const arbitraryOf: { [Type in MessageType]: fc.Arbitrary<Extract<Message, { type: Type }>> } = {
+  ReadIndex: fc.record({ type: fc.constant("ReadIndex"), term: number, token: number }),
+  ReadIndexReply: fc.record({
+    type: fc.constant("ReadIndexReply"),
+    term: number,
+    token: number,
+    granted: flag,
+    index: number,
+  }),
   PreVote: fc.record({ type: fc.constant("PreVote"), term: number, lastLogIndex: number, lastLogTerm: number }),
   PreVoteReply: fc.record({
     type: fc.constant("PreVoteReply"),
@@ -175,7 +183,7 @@ describe("bytes that are no frames", () => {
 
   test("are refused when they name a type that there is not", () => {
     const bytes = encodeFrames([{ type: "PreVote", term: 1, lastLogIndex: 1, lastLogTerm: 0 }]);
-    for (const code of [0, 9, 255]) {
+    for (const code of [0, 11, 255]) {
       bytes[4] = code;
       expect(() => decodeFrames(bytes)).toThrow(`no message has the type ${code}`);
     }

@@ -274,6 +274,8 @@ describe("§5.1 terms", () => {
     expect(peer.facts).toMatchObject({ role: "follower", currentTerm: 7 });
     expect(peer.raft.votedFor).toBeUndefined();
     expect(peer.disk.hardState.currentTerm).toBe(7);
+    // Whoever has sent an AppendEntries is stood by for so long.
+    peer.now += SHORTEST;
     expect(granted(peer.receive("b", requestVote({ term: 7, lastLogIndex: 9, lastLogTerm: 1 })), "b")).toBe(true);
   });
 

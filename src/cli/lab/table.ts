@@ -3,7 +3,7 @@ import type { LabColumns, Scenario } from "../../testing/lab/index.ts";
 /** A run of a scenario: what it used, or why it failed. */
 export type LabRun = { readonly seed: number } & ({ readonly columns: LabColumns } | { readonly error: Error });
 
-const NAME_WIDTH = 27;
+const NAME_WIDTH = 60;
 const NARROW = 8;
 const WIDE = 10;
 

@@ -2,6 +2,7 @@ import { agreement } from "./agreement.ts";
 import { churn } from "./churn.ts";
 import { economy } from "./economy.ts";
 import { elections } from "./elections.ts";
+import { keyValue } from "./kv-scenarios.ts";
 import { persistence } from "./persistence.ts";
 import type { Scenario } from "./scenario.ts";
 import { snapshots } from "./snapshots.ts";
@@ -9,7 +10,7 @@ import { snapshots } from "./snapshots.ts";
 export { runScenario } from "./run.ts";
 export type { LabColumns, Scenario } from "./scenario.ts";
 
-/** The tests of the parts 3A to 3D of the 6.5840 Raft lab, with its numbers. */
+/** The tests of the 6.5840 labs with their numbers: 3A to 3D are on Raft, 4A and 4B on a key-value service above it. */
 export const scenarios: readonly Scenario[] = [
   ...elections,
   ...agreement,
@@ -17,4 +18,5 @@ export const scenarios: readonly Scenario[] = [
   ...persistence,
   ...churn,
   ...snapshots,
+  ...keyValue,
 ];

@@ -28,7 +28,7 @@ export interface RunOptions {
 export async function runScenario(scenario: Scenario, { seed, observe, signal }: RunOptions): Promise<LabColumns> {
   const cluster = await spawnCluster({
     peers: scenario.peers,
-    machine: MACHINE,
+    machine: scenario.isKeyValue ? undefined : MACHINE,
     durability: "disk",
     heartbeatMs: 100,
     electionMs: [250, 400],

@@ -1,0 +1,73 @@
+import { KvClient } from "../../kv/client.ts";
+import type { PeerId } from "../../raft/message.ts";
+import { History } from "../history.ts";
+import { LabError } from "../lab-error.ts";
+import { checkLinearizable } from "../linearizability/check.ts";
+import { explain } from "../linearizability/explain.ts";
+import { type KeyValueInput, type KeyValueOutput, keyValueModel } from "../linearizability/key-value.ts";
+import type { Lab } from "./lab.ts";
+
+/** What a call may take: longer than any disturbance of the lab lasts. */
+const PATIENCE_MS = 60_000;
+
+/** How long the check may take before it is given up as undecided, which passes, as in the lab. */
+const CHECK_MS = 10_000;
+
+/** Clients whose calls are written down, to be checked in the end. */
+export class KvClients {
+  readonly #lab: Lab;
+  readonly #isUnreliable: boolean;
+  readonly #history = new History<KeyValueInput, KeyValueOutput>();
+  #made = 0;
+
+  constructor(lab: Lab, isUnreliable: boolean) {
+    this.#lab = lab;
+    this.#isUnreliable = isUnreliable;
+  }
+
+  /** A client that reaches these peers, or all of them; over a network as bad as the lab's if the test's is. */
+  async make(reach?: readonly PeerId[]): Promise<KvCaller> {
+    const name = `client ${++this.#made}`;
+    const { faults } = this.#lab.cluster;
+    if (reach !== undefined) await faults.client(name, reach);
+    else if (this.#isUnreliable) await faults.client(name, { drop: 0.1, delayMs: [0, 26] });
+    return new KvCaller(name, new KvClient(this.#lab.cluster, { name }), this.#history);
+  }
+
+  /** @throws LabError when no order of the calls explains what the clients saw. */
+  async check(): Promise<void> {
+    this.#lab.step("check that the history is linearizable");
+    const result = await checkLinearizable(this.#history, keyValueModel, { timeoutMs: CHECK_MS });
+    if (result.verdict !== "illegal") return;
+    throw new LabError(result.violations.map((violation) => explain(violation, keyValueModel)).join("\n"));
+  }
+}
+
+/** One client: one call at a time. */
+export class KvCaller {
+  readonly name: string;
+  readonly #kv: KvClient;
+  readonly #history: History<KeyValueInput, KeyValueOutput>;
+
+  constructor(name: string, kv: KvClient, history: History<KeyValueInput, KeyValueOutput>) {
+    this.name = name;
+    this.#kv = kv;
+    this.#history = history;
+  }
+
+  /** The string at a key, "" for none. */
+  async get(key: string, timeoutMs = PATIENCE_MS): Promise<string> {
+    const read = async () => (await this.#kv.get(key, { timeoutMs }))?.value;
+    const value = await this.#history.record(this.name, { op: "get", key }, read);
+    return value === undefined ? "" : String(value);
+  }
+
+  async put(key: string, value: string, timeoutMs = PATIENCE_MS): Promise<void> {
+    await this.#history.record(this.name, { op: "put", key, value }, () => this.#kv.put(key, value, { timeoutMs }));
+  }
+
+  async append(key: string, value: string, timeoutMs = PATIENCE_MS): Promise<void> {
+    const input = { op: "append", key, value } as const;
+    await this.#history.record(this.name, input, () => this.#kv.append(key, value, { timeoutMs }));
+  }
+}
