@@ -1,4 +1,4 @@
-import type { MessagePort } from "node:worker_threads";
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { Applied } from "../machine/apply.ts";
 import { decodeResults } from "../machine/codec.ts";
 import { EntryKind, packEntries } from "../raft/entry.ts";
@@ -59,6 +59,8 @@ export class Lane {
   #nextId = 1;
   /** Resolves when the peer's thread has ended and its last words were heard. */
   readonly closed: Promise<void>;
+  #resolveClosed = () => {};
+  #isClosed = false;
 
   /** @param ring tells the peer that there is mail. */
   constructor(peer: PeerId, port: MessagePort, ring: () => void, owner: LaneOwner) {
@@ -66,19 +68,11 @@ export class Lane {
     this.#port = port;
     this.#ring = ring;
     this.#owner = owner;
-    port.on("message", (replies: readonly LaneReply[]) => {
-      for (const reply of replies) this.#onReply(reply);
-    });
+    port.on("message", (replies: readonly LaneReply[]) => this.#onReplies(replies));
     this.closed = new Promise((resolve) => {
-      port.on("close", () => {
-        const unsent = this.#unsent;
-        const sent = [...this.#sent.values()];
-        this.#unsent = [];
-        this.#sent.clear();
-        owner.onClosed(this, unsent, sent);
-        resolve();
-      });
+      this.#resolveClosed = resolve;
     });
+    port.on("close", () => this.#onClose());
   }
 
   /**
@@ -87,6 +81,15 @@ export class Lane {
    */
   get abandonedBytes(): number {
     return this.#abandonedBytes;
+  }
+
+  /** The peer's thread has ended: hears its last words, and gives up what is left. */
+  end(): void {
+    for (let mail = receiveMessageOnPort(this.#port); mail !== undefined; mail = receiveMessageOnPort(this.#port)) {
+      this.#onReplies(mail.message as readonly LaneReply[]);
+    }
+    this.#port.close();
+    this.#onClose();
   }
 
   /** Hands a call over at the end of this turn of the event loop. */
@@ -151,6 +154,21 @@ export class Lane {
 
   #post(request: LaneRequest, ...transfer: ArrayBufferLike[]): void {
     this.#port.postMessage(request, transfer as ArrayBuffer[]);
+  }
+
+  #onClose(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const unsent = this.#unsent;
+    const sent = [...this.#sent.values()];
+    this.#unsent = [];
+    this.#sent.clear();
+    this.#owner.onClosed(this, unsent, sent);
+    this.#resolveClosed();
+  }
+
+  #onReplies(replies: readonly LaneReply[]): void {
+    for (const reply of replies) this.#onReply(reply);
   }
 
   #onReply(reply: LaneReply): void {

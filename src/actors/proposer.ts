@@ -122,6 +122,11 @@ export class Proposer implements LaneOwner {
     this.#lanes.set(peer, new Lane(peer, port, ring, this));
   }
 
+  /** The thread of `peer` has ended. */
+  endLane(peer: PeerId): void {
+    this.#lanes.get(peer)?.end();
+  }
+
   /** Resolves when the thread of `peer` that is known now has ended, and what that means for calls is clear. */
   async laneEnd(peer: PeerId): Promise<void> {
     await this.#lanes.get(peer)?.closed;

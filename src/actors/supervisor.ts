@@ -352,6 +352,8 @@ export class Supervisor {
         break;
       }
       case "event":
+        // Who hears of a thread's end is to find that its calls have ended, too.
+        if (news.event.type === "crash" || news.event.type === "down") this.#proposer.endLane(news.event.peer);
         this.#tell(eventOf(news.event));
         break;
       default:

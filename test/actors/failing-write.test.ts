@@ -59,7 +59,11 @@ describe.skipIf(!existsSync(DESCRIPTORS))("a write that fails", () => {
     expect(error?.message).toContain("cannot be written");
     await applied(follower, index);
     expect(await follower.query({ op: "get", key: "k" }, { consistency: "local" })).toBe("1 2 ");
-    expect(await follower.status()).toMatchObject({ votedFor, currentTerm, incarnation: 2 });
+    const after = await follower.status();
+    // On a busy machine there may have been an election meanwhile; but no term has two votes.
+    expect(after.currentTerm).toBeGreaterThanOrEqual(currentTerm);
+    if (after.currentTerm === currentTerm) expect(after.votedFor).toBe(votedFor);
+    expect(after.incarnation).toBe(2);
     expect(recorder.all("crash")).toHaveLength(1);
   });
 

@@ -35,6 +35,24 @@ async function turns(): Promise<void> {
 const results = (...values: unknown[]) => encodeResults(values.map((result) => ({ result, threw: undefined })));
 
 describe("a lane", () => {
+  it("whose peer has ended hears its last words first, and gives up the rest, once", async () => {
+    const { lane, peer, heard, reply } = setUp();
+    lane.add(call("propose"));
+    lane.add(call("propose"));
+    await turns();
+    lane.add(call("propose"));
+    reply({ kind: "results", firstId: 1, count: 1, index: 7, term: 2, results: results("one") });
+    lane.end();
+    expect(heard).toEqual([
+      ["settled", 1, "one", 7, 2],
+      ["closed", 1, 1],
+    ]);
+    await lane.closed;
+    peer.close();
+    await turns();
+    expect(heard).toHaveLength(2);
+  });
+
   it("sends the commands of one turn as one message, and numbers them", async () => {
     const { lane, requests } = setUp();
     for (let at = 0; at < 3; at++) lane.add(call("propose"));
