@@ -1,13 +1,14 @@
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { HEADING, type LabRun, row } from "../../src/cli/lab/table.ts";
-import { runScenario, type Scenario, scenarios } from "../../src/testing/lab/index.ts";
+import type * as lab from "../../src/testing/lab/index.ts";
 
 // Runs the lab's scenarios many times, several at once:
 //
-//     npx tsx test/soak/lab.ts [--times 20] [--at-once 6] [--seed n] [name...]
+//     npx tsx test/soak/lab.ts [--times 20] [--at-once 6] [--seed n] [--dist] [name...]
 //
-// A name selects every scenario whose name contains it. Exits with 1 when any run fails.
+// A name selects every scenario whose name contains it; `--dist` takes the built package, whose threads start with less
+// CPU. Exits with 1 when any run fails.
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -15,9 +16,12 @@ const { values, positionals } = parseArgs({
     times: { type: "string", default: "20" },
     "at-once": { type: "string", default: "6" },
     seed: { type: "string" },
+    dist: { type: "boolean", default: false },
   },
 });
 
+const module = values.dist ? "../../dist/testing/lab/index.js" : "../../src/testing/lab/index.ts";
+const { runScenario, scenarios } = (await import(module)) as typeof lab;
 const selected = scenarios.filter(
   ({ name }) => positionals.length === 0 || positionals.some((part) => name.toLowerCase().includes(part.toLowerCase())),
 );
@@ -29,7 +33,7 @@ if (selected.length === 0) {
 
 // Rounds of all scenarios, so that those which run at the same time differ.
 const queue = Array.from({ length: Number(values.times) }, () => selected).flat();
-const runs: { readonly scenario: Scenario; readonly run: LabRun }[] = [];
+const runs: { readonly scenario: lab.Scenario; readonly run: LabRun }[] = [];
 
 async function work(): Promise<void> {
   for (let scenario = queue.shift(); scenario !== undefined; scenario = queue.shift()) {
