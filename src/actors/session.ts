@@ -161,9 +161,22 @@ export class Session {
   ): Promise<{ readonly answer: Answer; readonly index: number }> {
     const via = options.via ?? (this.#via && [...this.#via]);
     const identity = { ...(this.#client !== undefined && { client: this.#client }), ...(via && { via }) };
-    const { result, index } = await this.#host.query(query, { ...options, ...identity }, this.#seen);
-    this.#seen = Math.max(this.#seen, index);
-    return { answer: result as Answer, index };
+    const { timeoutMs = this.#host.defaultTimeoutMs } = options;
+    const deadline = performance.now() + timeoutMs;
+    // A question or an answer may be lost as well, and asking again does no harm.
+    for (let { retryMs } = this.#host; ; retryMs = Math.min(this.#host.retryMs * MOST_PATIENCE, retryMs * 2)) {
+      const left = Math.max(0, deadline - performance.now());
+      const isLast = left <= retryMs;
+      const attempt = { ...options, ...identity, timeoutMs: isLast ? left : retryMs };
+      try {
+        const { result, index } = await this.#host.query(query, attempt, this.#seen);
+        this.#seen = Math.max(this.#seen, index);
+        return { answer: result as Answer, index };
+      } catch (error) {
+        const isLate = error instanceof RaftError && (error.code === "ERR_TIMEOUT" || error.code === "ERR_NOT_LEADER");
+        if (isLast || !isLate) throw error;
+      }
+    }
   }
 
   /** Once for all calls of this turn. */

@@ -54,6 +54,8 @@ describe("a session", () => {
     const session = supervisor.session({ client: "c" });
     await Promise.all(Array.from({ length: 40 }, (_, at) => session.propose(append(`${at} `), PATIENT)));
     expect(await text(supervisor)).toBe(numbers(40));
+    const asked = Array.from({ length: 10 }, () => session.query({ op: "get", key: "k" }, PATIENT));
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([numbers(40)]));
   });
 
   it("takes a command from an isolated leader to the next", async () => {
