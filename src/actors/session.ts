@@ -36,6 +36,8 @@ const HOUR_MS = 3_600_000;
 const MOST_PATIENCE = 8;
 /** The wait before an attempt that follows a refusal; it doubles each time. */
 const BACKOFF_MS = [5, 250] as const;
+/** Each stands for several peers that ended before they answered a query: it may be what they die of. */
+const MOST_DEATHS = 3;
 const NOTHING = new Uint8Array();
 
 /** What the cluster knows the session by. It has a new one when it was idle for long, or has expired. */
@@ -164,7 +166,8 @@ export class Session {
     const { timeoutMs = this.#host.defaultTimeoutMs } = options;
     const deadline = performance.now() + timeoutMs;
     // A question or an answer may be lost as well, and asking again does no harm.
-    for (let { retryMs } = this.#host; ; retryMs = Math.min(this.#host.retryMs * MOST_PATIENCE, retryMs * 2)) {
+    let deaths = 0;
+    for (let { retryMs } = this.#host; ; retryMs = this.#host.retryMs * 2) {
       const left = Math.max(0, deadline - performance.now());
       const isLast = left <= retryMs;
       const attempt = { ...options, ...identity, timeoutMs: isLast ? left : retryMs };
@@ -174,7 +177,8 @@ export class Session {
         return { answer: result as Answer, index };
       } catch (error) {
         const isLate = error instanceof RaftError && (error.code === "ERR_TIMEOUT" || error.code === "ERR_NOT_LEADER");
-        if (isLast || !isLate) throw error;
+        const isUnlucky = error instanceof RaftError && error.code === "ERR_PEER_DOWN" && ++deaths < MOST_DEATHS;
+        if (isLast || !(isLate || isUnlucky)) throw error;
       }
     }
   }
