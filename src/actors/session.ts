@@ -33,7 +33,7 @@ export interface SessionHost {
 
 const HOUR_MS = 3_600_000;
 /** How many times the first wait for an answer the longest one is. */
-const MOST_PATIENCE = 8;
+const MOST_PATIENCE = 4;
 /** The wait before an attempt that follows a refusal; it doubles each time. */
 const BACKOFF_MS = [5, 250] as const;
 /** Each stands for several peers that ended before they answered a query: it may be what they die of. */
