@@ -9,7 +9,7 @@ export type { HistogramValue, Metric, MetricLabels, MetricValue } from "./actors
 export type { Counters, PeerCounters } from "./actors/network.ts";
 export type { MachineOptions, RestartOptions, SupervisorOptions } from "./actors/options.ts";
 export { Peer, type Proposed, type ProposeOptions, type QueryOptions, type WaitOptions } from "./actors/peer-handle.ts";
-export type { AppliedEntry, ClusterEvent, Consistency } from "./actors/protocol.ts";
+export type { AppliedEntry, ClusterEvent, Consistency, Trace, TracedMessage, TraceStep } from "./actors/protocol.ts";
 export { Session, type SessionOptions } from "./actors/session.ts";
 export { type ClusterEvents, type EventsOptions, Supervisor } from "./actors/supervisor.ts";
 export type { KeyValueChange, KeyValueChanges } from "./machine/change-history.ts";

@@ -11,6 +11,7 @@ import {
   fromErrorData,
   type LaneReply,
   type LaneRequest,
+  type TraceStep,
 } from "./protocol.ts";
 
 /** Where a command or a query stands. */
@@ -38,6 +39,7 @@ export interface LaneOwner {
   /** The peer did not take the call: nothing has happened. */
   onRefused(call: Call, error: RaftError): void;
   onApplied(peer: PeerId, incarnation: number, entries: readonly AppliedEntry[]): void;
+  onTrace(peer: PeerId, incarnation: number, steps: readonly TraceStep[]): void;
   /** The peer's thread has ended. `unsent` calls never reached it; what became of `sent` ones is not known. */
   onClosed(lane: Lane, unsent: readonly Call[], sent: readonly Call[]): void;
 }
@@ -197,6 +199,9 @@ export class Lane {
         break;
       case "applied":
         this.#owner.onApplied(this.peer, reply.incarnation, reply.entries);
+        break;
+      case "trace":
+        this.#owner.onTrace(this.peer, reply.incarnation, reply.steps);
         break;
       default:
         reply satisfies never;

@@ -67,6 +67,7 @@ function lineOf(event: ClusterEvent): Line | undefined {
     case "snapshot-failed":
       return { level: "warn", message: `${event.peer} could not take a snapshot: ${event.error.message}` };
     case "applied":
+    case "trace":
       return undefined;
     default:
       event satisfies never;

@@ -5,6 +5,7 @@ import * as v from "valibot";
 import type { MachineSpec } from "../machine/load.ts";
 import type { Logger } from "./logger.ts";
 import type { RestartPolicy } from "./options.ts";
+import type { Trace } from "./protocol.ts";
 import type { Verify } from "./verification.ts";
 
 const MAX_PEERS = 64;
@@ -170,7 +171,7 @@ export const optionsSchema = v.strictObject(
     ),
     verify: v.optional(v.custom<Verify>(isVerify, '"full", "ends" or false'), "full"),
     stuckMs: v.optional(milliseconds(0), 10_000),
-    trace: v.optional(v.boolean("true or false"), false),
+    trace: v.optional(v.custom<Trace>(isTrace, 'true, "applied" or false'), false),
     cacheBytes: v.optional(wholeBytes, 16 << 20),
     logger: v.optional(v.custom<Logger>(isLogger, "an object with the functions debug, info, warn and error")),
   },
@@ -187,6 +188,10 @@ export const KNOWN_OPTIONS: Readonly<Record<string, readonly string[]>> = {
 function isLogger(value: unknown): boolean {
   const functions: Partial<Record<string, unknown>> = Object(value);
   return ["debug", "info", "warn", "error"].every((level) => typeof functions[level] === "function");
+}
+
+function isTrace(value: unknown): boolean {
+  return typeof value === "boolean" || value === "applied";
 }
 
 function isVerify(value: unknown): boolean {

@@ -5,6 +5,7 @@ import { RaftError } from "../raft/errors.ts";
 import type { Durability } from "../storage/store.ts";
 import type { Logger } from "./logger.ts";
 import { KNOWN_OPTIONS, optionsSchema } from "./options-schema.ts";
+import type { Trace } from "./protocol.ts";
 import type { Verify } from "./verification.ts";
 
 /** How to make a {@link SupervisorOptions.machine} that takes options. */
@@ -116,10 +117,12 @@ export interface SupervisorOptions {
    */
   readonly stuckMs?: number | undefined;
   /**
-   * Whether each peer reports every command it applies, as `applied` events. It is for tests that look inside, and
-   * costs throughput. Default false.
+   * What each peer reports of itself, for tests and tools that look inside. "applied": every command that it applies, as
+   * `applied` events. true: those, and every step of the algorithm, as `trace` events: messages received and sent, changes
+   * of role, term and vote, what is written and what is committed. Both cost throughput; false costs nothing. Default
+   * false.
    */
-  readonly trace?: boolean | undefined;
+  readonly trace?: Trace | undefined;
   /**
    * How many bytes of the log's end each peer keeps in memory. Followers that lag behind by less are served without
    * reading the disk. Default 16 MiB.
@@ -157,7 +160,7 @@ export interface ParsedOptions {
   readonly snapshotEvery: number;
   readonly verify: Verify;
   readonly stuckMs: number;
-  readonly trace: boolean;
+  readonly trace: Trace;
   readonly cacheBytes: number;
   readonly logger: Logger | undefined;
 }

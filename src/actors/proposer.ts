@@ -8,7 +8,7 @@ import { aborted, doubted, machineThrew, timedOut, unknownOutcome } from "./call
 import type { ClientNetwork } from "./client-network.ts";
 import { type Call, Lane, type LaneOwner } from "./lane.ts";
 import { CallMeter, type CallOutcome } from "./meter.ts";
-import type { AppliedEntry, Consistency } from "./protocol.ts";
+import type { AppliedEntry, Consistency, TraceStep } from "./protocol.ts";
 
 /** A query whose peers die again and again may be what they die of. */
 const MOST_DEATHS = 3;
@@ -67,6 +67,7 @@ interface Leader {
 export interface ProposerEvents {
   readonly onLeader: (peer: PeerId, term: number) => void;
   readonly onApplied: LaneOwner["onApplied"];
+  readonly onTrace: LaneOwner["onTrace"];
 }
 
 /**
@@ -264,6 +265,10 @@ export class Proposer implements LaneOwner {
 
   onApplied(peer: PeerId, incarnation: number, entries: readonly AppliedEntry[]): void {
     this.#events.onApplied(peer, incarnation, entries);
+  }
+
+  onTrace(peer: PeerId, incarnation: number, steps: readonly TraceStep[]): void {
+    this.#events.onTrace(peer, incarnation, steps);
   }
 
   onClosed(lane: Lane, unsent: readonly Call[], sent: readonly Call[]): void {

@@ -2,7 +2,8 @@ import type { MessagePort } from "node:worker_threads";
 import type { MachineSpec } from "../machine/load.ts";
 import type { Configuration } from "../raft/entry.ts";
 import { type Outcome, RaftError, type RaftErrorCode } from "../raft/errors.ts";
-import type { PeerId } from "../raft/message.ts";
+import type { AppendEntries, InstallSnapshot, Message, PeerId } from "../raft/message.ts";
+import type { Role } from "../raft/state.ts";
 import type { Durability, StoreIdentity } from "../storage/store.ts";
 import type { Verify } from "./verification.ts";
 
@@ -92,7 +93,8 @@ export type LaneReply =
     }
   /** Whom this peer takes for the leader; sent whenever that changes, before anything that follows from it. */
   | { readonly kind: "leader"; readonly term: number; readonly leader: PeerId | undefined }
-  | { readonly kind: "applied"; readonly incarnation: number; readonly entries: readonly AppliedEntry[] };
+  | { readonly kind: "applied"; readonly incarnation: number; readonly entries: readonly AppliedEntry[] }
+  | { readonly kind: "trace"; readonly incarnation: number; readonly steps: readonly TraceStep[] };
 
 /**
  * An entry that a peer applied. No-ops and configurations are entries too, and so are those that concern a session alone:
@@ -105,6 +107,56 @@ export interface AppliedEntry {
   /** Only of a command. */
   readonly command?: unknown;
 }
+
+/**
+ * How much the peers tell of what they do: nothing; what they apply; or that and every step of the algorithm.
+ */
+export type Trace = false | "applied" | true;
+
+/** A message between peers without its load: of entries and chunks only which they are. */
+export type TracedMessage =
+  | Exclude<Message, AppendEntries | InstallSnapshot>
+  /** `lastIndex` is that of the last entry it brings; `prevLogIndex` when it brings none. */
+  | (Omit<AppendEntries, "batches"> & { readonly lastIndex: number })
+  | (Omit<InstallSnapshot, "data"> & { readonly bytes: number });
+
+/** What a peer was given, or did. */
+export type TraceStep = {
+  /** When, in milliseconds of a clock that never goes back and that all threads of the process share. */
+  readonly at: number;
+} & (
+  /** A life begins, with this from its store. */
+  | {
+      readonly kind: "start";
+      readonly currentTerm: number;
+      readonly votedFor: PeerId | undefined;
+      readonly firstIndex: number;
+      readonly lastIndex: number;
+      readonly snapshotIndex: number;
+    }
+  | { readonly kind: "receive"; readonly from: PeerId; readonly message: TracedMessage }
+  /** News that a thread has ended; see architecture.md. */
+  | { readonly kind: "peer-died"; readonly peer: PeerId; readonly incarnation: number }
+  /** Commands of clients, which this peer takes since it leads. */
+  | { readonly kind: "propose"; readonly firstIndex: number; readonly lastIndex: number }
+  /** It is in another role now, or in another term. */
+  | { readonly kind: "role"; readonly role: Role; readonly currentTerm: number }
+  | { readonly kind: "vote"; readonly votedFor: PeerId; readonly currentTerm: number }
+  /** It takes this peer for the leader of its term. */
+  | { readonly kind: "follow"; readonly leader: PeerId; readonly currentTerm: number }
+  | { readonly kind: "commit"; readonly commitIndex: number }
+  | { readonly kind: "send"; readonly to: PeerId; readonly message: TracedMessage }
+  /** A write begins; what it drops from the end of the log on disk. */
+  | { readonly kind: "truncate"; readonly from: number }
+  /** A write begins; what it appends to the log on disk. */
+  | { readonly kind: "append"; readonly firstIndex: number; readonly lastIndex: number }
+  /** A write begins that makes a snapshot the one in force: its own, or, `installed`, the leader's. */
+  | { readonly kind: "snapshot"; readonly index: number; readonly installed: boolean }
+  /** The write is durable: term, vote, entries and snapshot of the steps before count from here on. */
+  | { readonly kind: "saved" }
+  /** The state machine has these; `applied` events tell what they are. */
+  | { readonly kind: "apply"; readonly firstIndex: number; readonly lastIndex: number }
+);
 
 // ---- between the supervisor's thread and a peer's thread
 
@@ -126,7 +178,7 @@ export interface PeerData {
   readonly cacheBytes: number;
   readonly maxPendingBytes: number;
   readonly seed: number;
-  readonly trace: boolean;
+  readonly trace: Trace;
   readonly snapshotEvery: number;
   readonly shared: SharedWords;
   /** Which of the gates is this thread's. */
@@ -193,7 +245,7 @@ export interface SupervisorData {
     | { readonly intensity: number; readonly periodMs: number; readonly backoffMs: readonly [number, number] }
     | false;
   readonly seed: number;
-  readonly trace: boolean;
+  readonly trace: Trace;
   readonly snapshotEvery: number;
   readonly verify: Verify;
   readonly stuckMs: number;
@@ -207,8 +259,8 @@ export interface SupervisorData {
 }
 
 /**
- * What happens in a cluster. Events of one peer come in their order; news of a `leader` and of what was `applied` come
- * from the peers, all else from the supervisor's thread, so the two kinds may overtake each other.
+ * What happens in a cluster. Events of one peer come in their order; news of a `leader`, of what was `applied` and of
+ * steps (`trace`) come from the peers, all else from the supervisor's thread, so the two kinds may overtake each other.
  */
 export type ClusterEvent =
   /** A peer has opened its store and takes part. */
@@ -260,6 +312,16 @@ export type ClusterEvent =
       /** A new incarnation begins again: with its snapshot, or with the first entry. */
       readonly incarnation: number;
       readonly entries: readonly AppliedEntry[];
+    }
+  /**
+   * With the option `trace: true`: what a peer was given and did in one turn of its loop, in that order. A thread that is
+   * killed takes the turn it is in with it; with what came of that the next life begins, see the step `start`.
+   */
+  | {
+      readonly type: "trace";
+      readonly peer: PeerId;
+      readonly incarnation: number;
+      readonly steps: readonly TraceStep[];
     };
 
 /** An event with its errors as data. */

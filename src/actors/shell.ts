@@ -12,9 +12,10 @@ import { Raft } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
-import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest } from "./protocol.ts";
+import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest, Trace, TraceStep } from "./protocol.ts";
 import { answer, Queries, type Query } from "./queries.ts";
 import { Snapshotter } from "./snapshotter.ts";
+import { TracedRaft } from "./traced-raft.ts";
 import { type Delivery, decodeFrames, encodeFrames, type Packet } from "./wire.ts";
 
 /**
@@ -49,8 +50,8 @@ export interface ShellOptions {
   readonly calls: Pick<MachineCalls, "enter" | "leave">;
   /** Called once a turn, before clients hear of what it has changed: who shows this peer's state brings it up to date. */
   readonly publish: () => void;
-  /** Whether clients are sent what is applied. */
-  readonly trace: boolean;
+  /** What clients are told besides the answers to what they ask. */
+  readonly trace: Trace;
   /** How many bytes of commands, and as many of queries, may wait here; more are refused. Default: no bound. */
   readonly maxPendingBytes?: number;
   /** Entries applied between snapshots; 0: only when asked for. */
@@ -89,15 +90,20 @@ export class Shell {
   readonly #queries = new Queries();
   #answers: Answer[] = [];
   #announced: string | undefined;
+  /** Those that clients were not told yet; with the option `trace` alone there are any. */
+  #steps: TraceStep[] = [];
 
   constructor(options: ShellOptions) {
     this.#options = options;
-    const { store, raft, clock } = options;
+    const { store, raft, clock, trace } = options;
     const reader = {
       read: (from: number, maxBytes: number) => store.read(from, maxBytes),
       readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),
     };
-    this.#raft = new Raft(raft, store.state, reader, clock.now());
+    this.#raft =
+      trace === true
+        ? new TracedRaft(raft, store.state, reader, clock, (step) => this.#steps.push(step))
+        : new Raft(raft, store.state, reader, clock.now());
     if (store.state.snapshot !== undefined) this.#restore(store.state.snapshot);
   }
 
@@ -310,11 +316,12 @@ export class Shell {
   }
 
   #applyBatch(batch: Batch): void {
-    const { trace } = this.#options;
+    const { trace, clock } = this.#options;
     const { term, time } = batch;
+    const firstIndex = this.#lastApplied + 1;
     this.#lastTime = time;
-    const traced: AppliedEntry[] | undefined = trace ? [] : undefined;
-    forEachEntry(batch, this.#lastApplied + 1, (index, kind, data) => {
+    const traced: AppliedEntry[] | undefined = trace === false ? undefined : [];
+    forEachEntry(batch, firstIndex, (index, kind, data) => {
       const { applied, command } = this.#applyEntry(kind, data, { index, term, time });
       this.#lastApplied = index;
       this.#pending.applied(index, term, applied, this.#answers);
@@ -322,8 +329,8 @@ export class Shell {
     });
     if (traced !== undefined) {
       const { incarnation } = this.#options.store.state;
-      const reply: LaneReply = { kind: "applied", incarnation, entries: traced };
-      for (const client of this.#clients) this.#answers.push({ client, reply });
+      this.#tellAll({ kind: "applied", incarnation, entries: traced });
+      if (trace === true) this.#steps.push({ at: clock.now(), kind: "apply", firstIndex, lastIndex: batch.lastIndex });
     }
   }
 
@@ -432,7 +439,11 @@ export class Shell {
     const announced = `${currentTerm} ${leader ?? ""}`;
     if (announced === this.#announced) return;
     this.#announced = announced;
-    for (const client of this.#clients) this.#answers.push({ client, reply: this.#leaderNews() });
+    this.#tellAll(this.#leaderNews());
+  }
+
+  #tellAll(reply: LaneReply): void {
+    for (const client of this.#clients) this.#answers.push({ client, reply });
   }
 
   #send(outgoing: readonly Outgoing[]): void {
@@ -461,6 +472,10 @@ export class Shell {
   }
 
   #flush(): void {
+    if (this.#steps.length > 0) {
+      this.#tellAll({ kind: "trace", incarnation: this.#options.store.state.incarnation, steps: this.#steps });
+      this.#steps = [];
+    }
     if (this.#answers.length === 0) return;
     const replies = new Map<number, LaneReply[]>();
     for (const { client, reply } of this.#answers) {

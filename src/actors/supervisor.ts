@@ -119,6 +119,7 @@ export class Supervisor {
     this.#proposer = new Proposer(options.maxPendingBytes, clients, {
       onLeader: (peer, term) => this.#tell({ type: "leader", peer, term }),
       onApplied: (peer, incarnation, entries) => this.#tell({ type: "applied", peer, incarnation, entries }),
+      onTrace: (peer, incarnation, steps) => this.#tell({ type: "trace", peer, incarnation, steps }),
     });
     const control = new MessageChannel();
     const news = new MessageChannel();

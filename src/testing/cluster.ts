@@ -1,4 +1,5 @@
 import type { SupervisorOptions } from "../actors/options.ts";
+import type { Trace } from "../actors/protocol.ts";
 import { Supervisor } from "../actors/supervisor.ts";
 import { type LabHelpers, labHelpers } from "./lab-helpers.ts";
 import { ClusterWatch } from "./watch.ts";
@@ -6,8 +7,11 @@ import { ClusterWatch } from "./watch.ts";
 /** A supervisor with its peers, and what a test wants to do to them. */
 export type Cluster = Supervisor & LabHelpers;
 
-/** Those of the supervisor. The directory is a temporary one, and all that is applied is traced. */
-export type ClusterOptions = Omit<SupervisorOptions, "directory" | "trace">;
+/** Those of the supervisor. The directory is a temporary one. */
+export interface ClusterOptions extends Omit<SupervisorOptions, "directory" | "trace"> {
+  /** At least what is applied is traced, as the helpers follow that. Default "applied". */
+  readonly trace?: Exclude<Trace, false> | undefined;
+}
 
 /**
  * Starts a cluster for a test, and resolves when all its peers are up. Peers that are crashed stay down until they are started, unless the option `restart`
@@ -16,7 +20,7 @@ export type ClusterOptions = Omit<SupervisorOptions, "directory" | "trace">;
  * @throws RaftError as `Supervisor.start` does, and when any peer does not start.
  */
 export async function spawnCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const supervisor = await Supervisor.start({ restart: false, ...options, trace: true });
+  const supervisor = await Supervisor.start({ restart: false, ...options, trace: options.trace ?? "applied" });
   const watch = new ClusterWatch(options.restart !== undefined && options.restart !== false);
   const following = watch.follow(supervisor.events({ maxUnread: Number.POSITIVE_INFINITY }));
   const stop = async () => {

@@ -1,40 +1,49 @@
-import { performance } from "node:perf_hooks";
-import type { PeerStatus } from "../actors/board.ts";
-import type { ClusterEvent } from "../actors/protocol.ts";
+import { monotonicNow } from "../actors/monotonic.ts";
+import type { ClusterEvent, TraceStep } from "../actors/protocol.ts";
 import type { Supervisor } from "../actors/supervisor.ts";
 import type { PeerId } from "../raft/message.ts";
 
-/** How often the peers are looked at: what has come and gone between two looks is not seen. */
+/** How often is looked who is cut off: that is no event. */
 const LOOK_EVERY_MS = 5;
+
+/** Peers tell of their steps a turn at a time, so a line waits this long for earlier ones of others. */
+const HOLD_MS = 100;
 
 const TIME_WIDTH = 10;
 const COLUMN_WIDTH = 24;
 
-/** Any cluster; of one made by `spawnCluster` it is shown too who is cut off. */
-export type Observed = Supervisor & { readonly connected?: ReadonlySet<PeerId> };
+/** A cluster that was started with the option `trace: true`; of one made by `spawnCluster` it is shown too who is cut off. */
+export type Observed = Pick<Supervisor, "peers" | "events"> & { readonly connected?: ReadonlySet<PeerId> };
+
+interface Line {
+  readonly at: number;
+  readonly peer: PeerId;
+  readonly text: string;
+}
 
 /**
- * Writes what happens in a cluster as a timeline with a column a peer, one line a happening, until the cluster stops.
- * Elections won, crashes, starts and snapshots come from its events, and with the option `trace` all that is applied;
- * roles, terms, votes, appended and committed entries from looking at the peers' status every few milliseconds. The
- * seconds count from the call.
+ * Writes what happens in a cluster as a timeline with a column a peer, one line a happening, until the cluster stops: roles,
+ * terms, votes, what is appended, committed and applied, snapshots, crashes and starts. All but the cutting off is told by
+ * the peers themselves and by the supervisor; of messages it says nothing (the `trace` events have them). The seconds count
+ * from the call; steps of a peer have the time at which they were done.
  */
 export async function timeline(cluster: Observed, write: (line: string) => void): Promise<void> {
-  const begin = performance.now();
+  const begin = monotonicNow();
   const ids = cluster.peers.map(({ id }) => id);
-  const seen = new Map<PeerId, PeerStatus>();
   const cutOff = new Set<PeerId>();
+  let held: Line[] = [];
 
-  const say = (id: PeerId, text: string) => {
-    const time = ((performance.now() - begin) / 1_000).toFixed(3).padEnd(TIME_WIDTH);
-    write(time + " ".repeat(Math.max(0, ids.indexOf(id)) * COLUMN_WIDTH) + text);
-  };
-  const look = async () => {
-    for (const status of await Promise.all(cluster.peers.map((peer) => peer.status()))) {
-      const before = seen.get(status.id);
-      seen.set(status.id, status);
-      for (const text of changes(before, status)) say(status.id, text);
+  const say = (peer: PeerId, text: string, at = monotonicNow()) => held.push({ at, peer, text });
+  const writeUntil = (until: number) => {
+    // The sort is stable: what one peer tells stays in its order.
+    const due = held.filter(({ at }) => at <= until).sort((one, other) => one.at - other.at);
+    held = held.filter(({ at }) => at > until);
+    for (const { at, peer, text } of due) {
+      const time = (Math.max(0, at - begin) / 1_000).toFixed(3).padEnd(TIME_WIDTH);
+      write(time + " ".repeat(Math.max(0, ids.indexOf(peer)) * COLUMN_WIDTH) + text);
     }
+  };
+  const look = () => {
     for (const id of ids) {
       const isCutOff = cluster.connected?.has(id) === false;
       if (isCutOff === cutOff.has(id)) continue;
@@ -46,38 +55,59 @@ export async function timeline(cluster: Observed, write: (line: string) => void)
 
   write("seconds".padEnd(TIME_WIDTH) + ids.map((id) => id.padEnd(COLUMN_WIDTH)).join(""));
   const events = cluster.events({ maxUnread: Number.POSITIVE_INFINITY });
-  const looking = setInterval(look, LOOK_EVERY_MS);
+  const looking = setInterval(() => {
+    look();
+    writeUntil(monotonicNow() - HOLD_MS);
+  }, LOOK_EVERY_MS);
   try {
     for await (const event of events) {
-      // What an event follows from goes before it.
-      await look();
-      const text = describe(event);
-      if (text !== undefined) say(event.peer, text);
+      look();
+      if (event.type === "trace") {
+        for (const step of event.steps) {
+          const text = describeStep(step);
+          if (text !== undefined) say(event.peer, text, step.at);
+        }
+      } else {
+        const text = describe(event);
+        if (text !== undefined) say(event.peer, text);
+      }
     }
   } finally {
     clearInterval(looking);
+    writeUntil(Number.POSITIVE_INFINITY);
   }
 }
 
-/** What a peer's status says that it did not say before. */
-function changes(before: PeerStatus | undefined, now: PeerStatus): string[] {
-  if (now.state !== "up" && now.state !== "paused") return [];
-  const texts: string[] = [];
-  const isInNewTerm = now.currentTerm !== before?.currentTerm;
-  // Who becomes a leader is an event, but may have been one before.
-  if (before === undefined && now.role === "leader") texts.push(`leader, term ${now.currentTerm}`);
-  if (now.role !== "leader" && (isInNewTerm || now.role !== before?.role)) {
-    texts.push(`${now.role}, term ${now.currentTerm}`);
+function describeStep(step: TraceStep): string | undefined {
+  switch (step.kind) {
+    case "start":
+      return `begins with ${step.lastIndex === 0 ? "nothing" : range(step.firstIndex, step.lastIndex)}`;
+    case "role":
+      return step.role === "leader" ? `LEADER, term ${step.currentTerm}` : `${step.role}, term ${step.currentTerm}`;
+    case "vote":
+      return `votes for ${step.votedFor}`;
+    case "follow":
+      return `follows ${step.leader}`;
+    case "peer-died":
+      return `hears ${step.peer} died`;
+    case "truncate":
+      return `cuts from ${step.from} on`;
+    case "append":
+      return `appends ${range(step.firstIndex, step.lastIndex)}`;
+    case "commit":
+      return `commits to ${step.commitIndex}`;
+    case "apply":
+      return `applies ${range(step.firstIndex, step.lastIndex)}`;
+    case "propose":
+    case "receive":
+    case "send":
+    case "snapshot":
+    case "saved":
+      return undefined;
+    default:
+      step satisfies never;
+      return undefined;
   }
-  if (now.votedFor !== undefined && (isInNewTerm || now.votedFor !== before?.votedFor)) {
-    texts.push(`votes for ${now.votedFor}`);
-  }
-  const last = before?.lastIndex ?? 0;
-  if (now.lastIndex < last) texts.push(`cuts ${range(now.lastIndex + 1, last)}`);
-  const first = Math.max(last + 1, now.firstIndex);
-  if (now.lastIndex >= first) texts.push(`appends ${range(first, now.lastIndex)}`);
-  if (now.commitIndex > (before?.commitIndex ?? 0)) texts.push(`commits to ${now.commitIndex}`);
-  return texts;
 }
 
 function describe(event: ClusterEvent): string | undefined {
@@ -86,8 +116,6 @@ function describe(event: ClusterEvent): string | undefined {
       return `** up, life ${event.incarnation}`;
     case "verify":
       return `verified ${Math.round(event.fraction * 100)} %`;
-    case "leader":
-      return `LEADER, term ${event.term}`;
     case "crash":
       return event.requested ? "** crash" : `** dies: ${event.error?.message ?? "nobody knows why"}`;
     case "disk-full":
@@ -105,10 +133,6 @@ function describe(event: ClusterEvent): string | undefined {
       return event.installed ? `installs snapshot ${event.index}` : `snapshot ${event.index}, ${event.bytes} B`;
     case "snapshot-failed":
       return `snapshot fails: ${event.error.message}`;
-    case "applied": {
-      const [first, last] = [event.entries[0], event.entries.at(-1)];
-      return first === undefined || last === undefined ? undefined : `applies ${range(first.index, last.index)}`;
-    }
     default:
       return undefined;
   }

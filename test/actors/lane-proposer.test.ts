@@ -51,6 +51,7 @@ function setUp({ maxPendingBytes = 1_000_000 } = {}) {
   const proposer = new Proposer(maxPendingBytes, network, {
     onLeader: (peer, term) => leaders.push([peer, term]),
     onApplied: () => {},
+    onTrace: () => {},
   });
   onTestFinished(() => proposer.end(new RaftError("ERR_STOPPED", "the test is over")));
   const start = (id: string) => {

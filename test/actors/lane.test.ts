@@ -14,6 +14,7 @@ function setUp() {
     onSettled: (call, { result }, index, term) => heard.push(["settled", call.id, result, index, term]),
     onRefused: (call, error) => heard.push(["refused", call.id, error.code]),
     onApplied: (id, incarnation, entries) => heard.push(["applied", id, incarnation, entries.length]),
+    onTrace: (id, incarnation, steps) => heard.push(["trace", id, incarnation, steps.length]),
     onClosed: (_lane, unsent, sent) => heard.push(["closed", unsent.length, sent.length]),
   };
   const lane = new Lane("p1", port1, () => {}, owner);

@@ -13,7 +13,7 @@ const MACHINE = new URL(`./log-machine.${import.meta.url.endsWith(".ts") ? "ts" 
 export interface RunOptions {
   /** What the scenario draws from by chance, and its cluster too. The order in which threads run it does not decide. */
   readonly seed: number;
-  /** Is given the cluster before anything happens, and is waited for when it has stopped. */
+  /** Is given the cluster, which is traced then, before anything happens; waited for when the cluster has stopped. */
   readonly observe?: ((cluster: Cluster) => Promise<void>) | undefined;
   /** Ends the scenario early. */
   readonly signal?: AbortSignal | undefined;
@@ -34,6 +34,7 @@ export async function runScenario(scenario: Scenario, { seed, observe, signal }:
     electionMs: [250, 400],
     snapshotEvery: scenario.snapshotEvery ?? 0,
     seed,
+    trace: observe === undefined ? "applied" : true,
   });
   const observed = observe?.(cluster);
   const over = new AbortController();
