@@ -33,9 +33,11 @@ export interface SessionHost {
 
 const HOUR_MS = 3_600_000;
 /** How many times the first wait for an answer the longest one is. */
-const MOST_PATIENCE = 8;
+const MOST_PATIENCE = 4;
 /** The wait before an attempt that follows a refusal; it doubles each time. */
 const BACKOFF_MS = [5, 250] as const;
+/** Each stands for several peers that ended before they answered a query: it may be what they die of. */
+const MOST_DEATHS = 3;
 const NOTHING = new Uint8Array();
 
 /** What the cluster knows the session by. It has a new one when it was idle for long, or has expired. */
@@ -161,9 +163,24 @@ export class Session {
   ): Promise<{ readonly answer: Answer; readonly index: number }> {
     const via = options.via ?? (this.#via && [...this.#via]);
     const identity = { ...(this.#client !== undefined && { client: this.#client }), ...(via && { via }) };
-    const { result, index } = await this.#host.query(query, { ...options, ...identity }, this.#seen);
-    this.#seen = Math.max(this.#seen, index);
-    return { answer: result as Answer, index };
+    const { timeoutMs = this.#host.defaultTimeoutMs } = options;
+    const deadline = performance.now() + timeoutMs;
+    // A question or an answer may be lost as well, and asking again does no harm.
+    let deaths = 0;
+    for (let { retryMs } = this.#host; ; retryMs = this.#host.retryMs * 2) {
+      const left = Math.max(0, deadline - performance.now());
+      const isLast = left <= retryMs;
+      const attempt = { ...options, ...identity, timeoutMs: isLast ? left : retryMs };
+      try {
+        const { result, index } = await this.#host.query(query, attempt, this.#seen);
+        this.#seen = Math.max(this.#seen, index);
+        return { answer: result as Answer, index };
+      } catch (error) {
+        const isLate = error instanceof RaftError && (error.code === "ERR_TIMEOUT" || error.code === "ERR_NOT_LEADER");
+        const isUnlucky = error instanceof RaftError && error.code === "ERR_PEER_DOWN" && ++deaths < MOST_DEATHS;
+        if (isLast || !(isLate || isUnlucky)) throw error;
+      }
+    }
   }
 
   /** Once for all calls of this turn. */

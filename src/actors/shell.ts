@@ -1,10 +1,8 @@
-import { type Applied, applyCommand } from "../machine/apply.ts";
-import { decode, encodeResults } from "../machine/codec.ts";
-import { Sessions } from "../machine/sessions.ts";
-import { joinContent, splitContent } from "../machine/snapshot-content.ts";
-import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
+import type { Applied } from "../machine/apply.ts";
+import { encodeResults } from "../machine/codec.ts";
+import type { StateMachine } from "../machine/state-machine.ts";
 import type { Outgoing, SnapshotInfo } from "../raft/effects.ts";
-import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES, EntryKind, forEachEntry } from "../raft/entry.ts";
+import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { Message, PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
@@ -13,7 +11,8 @@ import type { Store } from "../storage/store.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest, Trace, TraceStep } from "./protocol.ts";
-import { answer, Queries, type Query } from "./queries.ts";
+import { Queries, type Query } from "./queries.ts";
+import { describeApplied, Replica } from "./replica.ts";
 import { Snapshotter } from "./snapshotter.ts";
 import { TracedRaft } from "./traced-raft.ts";
 import { type Delivery, decodeFrames, encodeFrames, type Packet } from "./wire.ts";
@@ -62,9 +61,6 @@ export interface ShellOptions {
   readonly onSnapshotFailed: (error: RaftError) => void;
 }
 
-/** What an entry comes to that is not for the state machine. */
-const NOTHING: Applied = { result: undefined, threw: undefined };
-
 /**
  * The loop around the algorithm, in which a peer lives: what waits in the inbox is handed in, then `turn` saves, sends,
  * applies and answers. One turn is one write and one message to each neighbour, however much mail there was. It is the
@@ -77,10 +73,7 @@ export class Shell {
   /** The process that was last heard of each peer, to address what is sent to it. */
   readonly #incarnations = new Map<PeerId, number>();
   readonly #clients = new Set<number>();
-  #sessions = new Sessions();
-  #lastApplied = 0;
-  /** Of the last entry that was applied. */
-  #lastTime = 0;
+  readonly #replica: Replica;
   #snapshotter: Snapshotter | undefined;
   #snapshotWanted = false;
   /** Where the last attempt at a snapshot stood, so that one that fails is not made again at every entry. */
@@ -95,7 +88,8 @@ export class Shell {
 
   constructor(options: ShellOptions) {
     this.#options = options;
-    const { store, raft, clock, trace } = options;
+    const { store, raft, clock, trace, machine, calls } = options;
+    this.#replica = new Replica(raft.id, machine, calls);
     const reader = {
       read: (from: number, maxBytes: number) => store.read(from, maxBytes),
       readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),
@@ -116,12 +110,12 @@ export class Shell {
   }
 
   get lastApplied(): number {
-    return this.#lastApplied;
+    return this.#replica.lastApplied;
   }
 
   /** Whether there is work left without any further mail. */
   get isBusy(): boolean {
-    return this.#lastApplied < this.#raft.commitIndex || this.#mustSweep;
+    return this.#replica.lastApplied < this.#raft.commitIndex || this.#mustSweep;
   }
 
   /** When `turn` is to be called even if no mail comes. */
@@ -131,7 +125,7 @@ export class Shell {
 
   /** Takes a snapshot soon, however few entries there are since the last one. @returns false when there are none. */
   wantSnapshot(): boolean {
-    this.#snapshotWanted = this.#lastApplied > (this.#raft.snapshot?.index ?? 0);
+    this.#snapshotWanted = this.#replica.lastApplied > (this.#raft.snapshot?.index ?? 0);
     return this.#snapshotWanted;
   }
 
@@ -262,7 +256,7 @@ export class Shell {
       return;
     }
     if (consistency === "local") {
-      if (this.#lastApplied < query.minIndex) this.#queries.park(query.minIndex, query);
+      if (this.#replica.lastApplied < query.minIndex) this.#queries.park(query.minIndex, query);
       else this.#answer(query);
       return;
     }
@@ -298,112 +292,54 @@ export class Shell {
     const { clock } = this.#options;
     const until = clock.now() + APPLY_MS_PER_TURN;
     let isLate = false;
-    while (this.#lastApplied < commitIndex && !isLate) {
-      for (const batch of log.read(this.#lastApplied + 1, commitIndex, APPLY_BYTES_AT_ONCE)) {
+    while (this.#replica.lastApplied < commitIndex && !isLate) {
+      for (const batch of log.read(this.#replica.lastApplied + 1, commitIndex, APPLY_BYTES_AT_ONCE)) {
         this.#applyBatch(batch);
         isLate = clock.now() >= until;
         if (isLate) break;
       }
     }
-    for (const query of this.#queries.takeReady(this.#lastApplied)) this.#answer(query);
+    for (const query of this.#queries.takeReady(this.#replica.lastApplied)) this.#answer(query);
   }
 
   #answer(query: Query): void {
-    const { machine, calls } = this.#options;
-    calls.enter("query", this.#lastApplied);
-    this.#answers.push(answer(machine, query, this.#lastApplied));
-    calls.leave();
+    this.#answers.push(this.#replica.answer(query));
   }
 
   #applyBatch(batch: Batch): void {
-    const { trace, clock } = this.#options;
-    const { term, time } = batch;
-    const firstIndex = this.#lastApplied + 1;
-    this.#lastTime = time;
-    const traced: AppliedEntry[] | undefined = trace === false ? undefined : [];
-    forEachEntry(batch, firstIndex, (index, kind, data) => {
-      const { applied, command } = this.#applyEntry(kind, data, { index, term, time });
-      this.#lastApplied = index;
+    const { trace, clock, store } = this.#options;
+    const { term } = batch;
+    const firstIndex = this.#replica.lastApplied + 1;
+    const entries: AppliedEntry[] = [];
+    this.#replica.apply(batch, (index, applied, kind, command) => {
       this.#pending.applied(index, term, applied, this.#answers);
-      traced?.push(describe(index, term, kind, command));
+      if (trace !== false) entries.push(describeApplied(index, term, kind, command));
     });
-    if (traced !== undefined) {
-      const { incarnation } = this.#options.store.state;
-      this.#tellAll({ kind: "applied", incarnation, entries: traced });
-      if (trace === true) this.#steps.push({ at: clock.now(), kind: "apply", firstIndex, lastIndex: batch.lastIndex });
-    }
+    if (trace !== false) this.#tellAll({ kind: "applied", incarnation: store.state.incarnation, entries });
+    if (trace === true) this.#steps.push({ at: clock.now(), kind: "apply", firstIndex, lastIndex: batch.lastIndex });
   }
 
-  /** @returns what the entry came to, and the command that was given to the state machine. */
-  #applyEntry(kind: EntryKind, data: Uint8Array, at: ApplyContext): { applied: Applied; command?: unknown } {
-    const { machine, calls } = this.#options;
-    let command: unknown;
-    const carryOut = (encoded: Uint8Array) => {
-      command = decode(encoded);
-      calls.enter("apply", at.index);
-      const applied = applyCommand(machine, command, at);
-      calls.leave();
-      return applied;
-    };
-    switch (kind) {
-      case EntryKind.command:
-        return { applied: carryOut(data), command };
-      case EntryKind.sessionCommand: {
-        const applied = this.#sessions.apply(data, at, carryOut);
-        return { applied, command };
-      }
-      default:
-        return { applied: NOTHING };
-    }
-  }
-
-  /** §7: the state machine and the sessions begin anew from a snapshot. */
+  /** §7: begins anew from a snapshot. */
   #restore(snapshot: SnapshotInfo): void {
-    const { machine, store, raft, calls } = this.#options;
-    const { index, time, version } = snapshot;
-    const known = machine.version ?? 0;
-    if (version > known) {
-      const message = `the snapshot of ${raft.id} was written by version ${version} of the state machine, this is ${known}`;
-      throw new RaftError("ERR_MACHINE_MODULE", message);
-    }
     this.#snapshotter = undefined;
-    const enter = () => calls.enter("restore", index);
-    try {
-      enter();
-      const content = splitContent(eachAfter(enter, store.readSnapshot()));
-      const sessions = Sessions.restore(content.sessions);
-      machine.restore(content.machine);
-      calls.leave();
-      this.#sessions = sessions;
-    } catch (cause) {
-      if (cause instanceof RaftError) throw cause;
-      const message = `the state machine of ${raft.id} cannot be restored from the snapshot of ${index}: ${String(cause)}`;
-      throw new RaftError("ERR_MACHINE_THREW", message, { cause });
-    }
-    this.#lastApplied = index;
-    this.#lastTime = time;
-    this.#pending.coveredBySnapshot(index, this.#answers);
+    this.#replica.restore(snapshot, this.#options.store.readSnapshot());
+    this.#pending.coveredBySnapshot(snapshot.index, this.#answers);
   }
 
   #beginSnapshot(now: number): void {
-    const { snapshotEvery, machine } = this.#options;
-    const since = this.#lastApplied - Math.max(this.#raft.snapshot?.index ?? 0, this.#lastAttempt);
+    const { snapshotEvery } = this.#options;
+    const since = this.#replica.lastApplied - Math.max(this.#raft.snapshot?.index ?? 0, this.#lastAttempt);
     const isDue = snapshotEvery > 0 && since >= snapshotEvery;
     if (this.#snapshotter !== undefined || !(isDue || this.#snapshotWanted)) return;
     if (this.#raft.isSendingSnapshot(now) && since < MOST_POSTPONED * snapshotEvery) return;
-    const term = this.#raft.log.termAt(this.#lastApplied);
+    const term = this.#raft.log.termAt(this.#replica.lastApplied);
     if (term === undefined) return;
     this.#snapshotWanted = false;
-    this.#lastAttempt = this.#lastApplied;
+    this.#lastAttempt = this.#replica.lastApplied;
     const { configuration } = this.#raft;
-    const head = { index: this.#lastApplied, term, time: this.#lastTime, configuration, version: machine.version ?? 0 };
+    const { lastApplied: index, lastTime: time, version } = this.#replica;
     this.#attempt(() => {
-      const sessions = this.#sessions.freeze();
-      const snapshot = () => {
-        const view = machine.snapshot();
-        return joinContent(sessions, view instanceof Uint8Array ? [view] : view);
-      };
-      this.#snapshotter = new Snapshotter({ snapshot }, head);
+      this.#snapshotter = new Snapshotter(this.#replica, { index, term, time, configuration, version });
     });
   }
 
@@ -485,26 +421,5 @@ export class Shell {
     }
     this.#answers = [];
     for (const [client, queue] of replies) this.#options.reply(client, queue);
-  }
-}
-
-function* eachAfter<Item>(before: () => void, items: Iterable<Item>): Iterable<Item> {
-  for (const item of items) {
-    before();
-    yield item;
-  }
-}
-
-function describe(index: number, term: number, kind: EntryKind, command: unknown): AppliedEntry {
-  switch (kind) {
-    case EntryKind.sessionCommand:
-      if (command === undefined) return { index, term, kind: "session" };
-      return { index, term, kind: "command", command };
-    case EntryKind.command:
-      return { index, term, kind: "command", command };
-    case EntryKind.noop:
-      return { index, term, kind: "noop" };
-    case EntryKind.configuration:
-      return { index, term, kind: "configuration" };
   }
 }

@@ -118,7 +118,7 @@ describe("flotilla lab", { timeout: LONG_MS }, () => {
   });
 
   test.each([
-    [["Snapshots"], 'no test of the lab is named like "Snapshots"'],
+    [["Membership"], 'no test of the lab is named like "Membership"'],
     [["--times", "0"], '--times: expected a number from 1 to 10000, got "0"'],
     [["--seed", "1.5"], '--seed: expected a whole number, got "1.5"'],
     [["--tiems", "2"], "Unknown option '--tiems'"],
