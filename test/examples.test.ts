@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -78,6 +78,21 @@ describe("the example", { timeout: LONG_MS }, () => {
     child.kill("SIGTERM");
     expect(await exited).toBe(0);
   });
+});
+
+test("the example opentelemetry.ts exports every metric that there is", { timeout: LONG_MS }, async () => {
+  const args = ["--import", TSX, pathOf("opentelemetry.ts")];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: await temporaryFolder(), env });
+  expect(stderr).toBe("");
+  const exported = [...stdout.matchAll(/ name: '(flotilla_\w+)'/g)].map(([, name]) => name);
+  const source = await readFile(join(ROOT, "src/actors/metrics.ts"), "utf8");
+  const known = [...source.matchAll(/"(flotilla_\w+)"/g)].map(([, name]) => name);
+  expect(exported.sort()).toEqual(known.sort());
+  const block = (name: string) => stdout.split(/^\{$/m).find((part) => part.includes(`'${name}'`));
+  expect(block("flotilla_proposals_total")).toMatch(
+    /attributes: \{ outcome: 'ok' \},\s+startTime.*\s+endTime.*\s+value: 1\n/,
+  );
+  expect(block("flotilla_propose_duration_seconds")).toMatch(/attributes: \{ outcome: 'ok' \}[\s\S]* count: 1\n/);
 });
 
 const AT = { index: 1, term: 1, time: 0 };
