@@ -1,6 +1,6 @@
 import { Supervisor } from "flotilla";
 
-const supervisor = await Supervisor.start({ peers: 3, trace: true });
+const supervisor = await Supervisor.start({ peers: 3, trace: "applied" });
 try {
   const events = supervisor.events();
   const command = { op: "put", key: "greeting", value: "hello" };

@@ -66,6 +66,10 @@ function lineOf(event: ClusterEvent): Line | undefined {
     }
     case "snapshot-failed":
       return { level: "warn", message: `${event.peer} could not take a snapshot: ${event.error.message}` };
+    case "reach": {
+      const reached = event.peers.length === 0 ? "no other peer" : event.peers.join(", ");
+      return { level: "debug", message: `${event.peer} reaches ${reached}` };
+    }
     case "applied":
     case "trace":
       return undefined;

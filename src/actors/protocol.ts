@@ -124,7 +124,9 @@ export type TracedMessage =
 export type TraceStep = {
   /** When, in milliseconds of a clock that never goes back and that all threads of the process share. */
   readonly at: number;
-} & (
+} & UntimedStep;
+
+export type UntimedStep =
   /** A life begins, with this from its store. */
   | {
       readonly kind: "start";
@@ -155,8 +157,7 @@ export type TraceStep = {
   /** The write is durable: term, vote, entries and snapshot of the steps before count from here on. */
   | { readonly kind: "saved" }
   /** The state machine has these; `applied` events tell what they are. */
-  | { readonly kind: "apply"; readonly firstIndex: number; readonly lastIndex: number }
-);
+  | { readonly kind: "apply"; readonly firstIndex: number; readonly lastIndex: number };
 
 // ---- between the supervisor's thread and a peer's thread
 
@@ -294,6 +295,8 @@ export type ClusterEvent =
   | { readonly type: "paused"; readonly peer: PeerId }
   /** The peer's loop goes on, by `resume()` of the peer. */
   | { readonly type: "resumed"; readonly peer: PeerId }
+  /** From now on these are the peers that this one's messages can reach; see `Supervisor.faults`. */
+  | { readonly type: "reach"; readonly peer: PeerId; readonly peers: readonly PeerId[] }
   /** A peer's snapshot is in force, taken by itself or installed from its leader, and its log is compacted. */
   | {
       readonly type: "snapshot";

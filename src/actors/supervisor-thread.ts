@@ -139,8 +139,19 @@ class Ward {
     );
   }
 
-  get faults(): FaultTable {
-    return this.#faults;
+  /** Changes what stands between the peers, and tells whom each reaches from then on, if that is not as before. */
+  changeFaults(change: (faults: FaultTable) => void): void {
+    const before = this.#reach();
+    change(this.#faults);
+    for (const [peer, peers] of this.#reach()) {
+      if (before.get(peer)?.join() !== peers.join()) this.#tell({ type: "reach", peer, peers });
+    }
+  }
+
+  #reach(): Map<PeerId, readonly PeerId[]> {
+    const ids = [...this.#hosts.keys()];
+    const isOpen = (from: PeerId, to: PeerId) => from !== to && this.#faults.rule(from, to)?.blocked !== true;
+    return new Map(ids.map((from) => [from, ids.filter((to) => isOpen(from, to))]));
   }
 
   counters(): Counters {
@@ -192,13 +203,13 @@ function api(ward: Ward) {
     resume: (id: PeerId) => ward.host(id).resume(),
     snapshot: (id: PeerId) => ward.host(id).snapshot(),
     counters: () => ward.counters(),
-    partition: (...groups: (readonly PeerId[])[]) => ward.faults.partition(...groups),
-    isolate: (id: PeerId) => ward.faults.isolate(id),
-    connect: (id: PeerId) => ward.faults.connect(id),
-    heal: () => ward.faults.heal(),
-    link: (from: PeerId, to: PeerId, rule: LinkRule) => ward.faults.link(from, to, rule),
-    all: (rule: LinkRule) => ward.faults.all(rule),
-    labrpc: (profile: LabrpcProfile | undefined) => ward.faults.labrpc(profile),
+    partition: (...groups: (readonly PeerId[])[]) => ward.changeFaults((faults) => faults.partition(...groups)),
+    isolate: (id: PeerId) => ward.changeFaults((faults) => faults.isolate(id)),
+    connect: (id: PeerId) => ward.changeFaults((faults) => faults.connect(id)),
+    heal: () => ward.changeFaults((faults) => faults.heal()),
+    link: (from: PeerId, to: PeerId, rule: LinkRule) => ward.changeFaults((faults) => faults.link(from, to, rule)),
+    all: (rule: LinkRule) => ward.changeFaults((faults) => faults.all(rule)),
+    labrpc: (profile: LabrpcProfile | undefined) => ward.changeFaults((faults) => faults.labrpc(profile)),
   } satisfies ControlApi;
 }
 export type SupervisorApi = ReturnType<typeof api>;

@@ -2,9 +2,7 @@ import type { Effects } from "../raft/effects.ts";
 import type { Message, PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import { type Appended, Raft, type Stored, type StoreReader } from "../raft/raft.ts";
-import type { TracedMessage, TraceStep } from "./protocol.ts";
-
-type Untimed<Step> = Step extends unknown ? Omit<Step, "at"> : never;
+import type { TracedMessage, TraceStep, UntimedStep } from "./protocol.ts";
 
 /** What of a peer's state is told when it changes. */
 type Watched = Pick<Raft, "role" | "currentTerm" | "votedFor" | "leader" | "commitIndex">;
@@ -114,7 +112,7 @@ export class TracedRaft extends Raft {
     this.#before = this.#watched();
   }
 
-  #add(step: Untimed<TraceStep>): void {
+  #add(step: UntimedStep): void {
     this.#tell({ at: this.#now(), ...step });
   }
 }

@@ -24,4 +24,4 @@ export { type Model, type ModelOperation, type OrUnknown, UNKNOWN } from "./line
 export type { Exhausted } from "./linearizability/partition.ts";
 export { drawHistory } from "./linearizability/picture.ts";
 export { type RegisterInput, type RegisterOutput, registerModel } from "./linearizability/register.ts";
-export { type Observed, timeline } from "./timeline.ts";
+export { timeline } from "./timeline.ts";

@@ -3,17 +3,12 @@ import type { ClusterEvent, TraceStep } from "../actors/protocol.ts";
 import type { Supervisor } from "../actors/supervisor.ts";
 import type { PeerId } from "../raft/message.ts";
 
-/** How often is looked who is cut off: that is no event. */
-const LOOK_EVERY_MS = 5;
-
 /** Peers tell of their steps a turn at a time, so a line waits this long for earlier ones of others. */
 const HOLD_MS = 100;
+const WRITE_EVERY_MS = 20;
 
 const TIME_WIDTH = 10;
 const COLUMN_WIDTH = 24;
-
-/** A cluster that was started with the option `trace: true`; of one made by `spawnCluster` it is shown too who is cut off. */
-export type Observed = Pick<Supervisor, "peers" | "events"> & { readonly connected?: ReadonlySet<PeerId> };
 
 interface Line {
   readonly at: number;
@@ -23,14 +18,18 @@ interface Line {
 
 /**
  * Writes what happens in a cluster as a timeline with a column a peer, one line a happening, until the cluster stops: roles,
- * terms, votes, what is appended, committed and applied, snapshots, crashes and starts. All but the cutting off is told by
- * the peers themselves and by the supervisor; of messages it says nothing (the `trace` events have them). The seconds count
- * from the call; steps of a peer have the time at which they were done.
+ * terms, votes, what is appended, committed and applied, snapshots, crashes, starts, and whom a peer reaches. The seconds
+ * count from the call; steps of a peer have the time at which they were done. Of messages it says nothing; the `trace`
+ * events have them.
+ *
+ * @param cluster one that was started with the option `trace: true`.
  */
-export async function timeline(cluster: Observed, write: (line: string) => void): Promise<void> {
+export async function timeline(
+  cluster: Pick<Supervisor, "peers" | "events">,
+  write: (line: string) => void,
+): Promise<void> {
   const begin = monotonicNow();
   const ids = cluster.peers.map(({ id }) => id);
-  const cutOff = new Set<PeerId>();
   let held: Line[] = [];
 
   const say = (peer: PeerId, text: string, at = monotonicNow()) => held.push({ at, peer, text });
@@ -43,37 +42,24 @@ export async function timeline(cluster: Observed, write: (line: string) => void)
       write(time + " ".repeat(Math.max(0, ids.indexOf(peer)) * COLUMN_WIDTH) + text);
     }
   };
-  const look = () => {
-    for (const id of ids) {
-      const isCutOff = cluster.connected?.has(id) === false;
-      if (isCutOff === cutOff.has(id)) continue;
-      if (isCutOff) cutOff.add(id);
-      else cutOff.delete(id);
-      say(id, isCutOff ? "-- cut off" : "-- connected");
-    }
-  };
 
   write("seconds".padEnd(TIME_WIDTH) + ids.map((id) => id.padEnd(COLUMN_WIDTH)).join(""));
   const events = cluster.events({ maxUnread: Number.POSITIVE_INFINITY });
-  const looking = setInterval(() => {
-    look();
-    writeUntil(monotonicNow() - HOLD_MS);
-  }, LOOK_EVERY_MS);
+  const writing = setInterval(() => writeUntil(monotonicNow() - HOLD_MS), WRITE_EVERY_MS);
   try {
     for await (const event of events) {
-      look();
       if (event.type === "trace") {
         for (const step of event.steps) {
           const text = describeStep(step);
           if (text !== undefined) say(event.peer, text, step.at);
         }
       } else {
-        const text = describe(event);
+        const text = describe(event, ids.length - 1);
         if (text !== undefined) say(event.peer, text);
       }
     }
   } finally {
-    clearInterval(looking);
+    clearInterval(writing);
     writeUntil(Number.POSITIVE_INFINITY);
   }
 }
@@ -110,7 +96,7 @@ function describeStep(step: TraceStep): string | undefined {
   }
 }
 
-function describe(event: ClusterEvent): string | undefined {
+function describe(event: ClusterEvent, others: number): string | undefined {
   switch (event.type) {
     case "up":
       return `** up, life ${event.incarnation}`;
@@ -129,6 +115,9 @@ function describe(event: ClusterEvent): string | undefined {
     case "paused":
     case "resumed":
       return `** ${event.type}`;
+    case "reach":
+      if (event.peers.length === 0) return "-- cut off";
+      return event.peers.length === others ? "-- reaches all" : `-- reaches ${event.peers.join(" ")}`;
     case "snapshot":
       return event.installed ? `installs snapshot ${event.index}` : `snapshot ${event.index}, ${event.bytes} B`;
     case "snapshot-failed":

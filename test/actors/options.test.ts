@@ -141,7 +141,7 @@ describe("parseOptions", () => {
       "maxCommandBytes: expected a whole number of bytes, from 1 to 67108864, got 67108865",
     ],
     [{ maxPendingBytes: 1_000 }, "maxPendingBytes: expected at least maxCommandBytes, 1048576, got 1000"],
-    [{ trace: 1 }, "trace: expected true or false, got 1"],
+    [{ trace: 1 }, 'trace: expected true, "applied" or false, got 1'],
     [{ cacheBytes: -1 }, "cacheBytes: expected a whole number of bytes, got -1"],
     [
       { machine: { module: "m.js", options: { f: Math.max } } },

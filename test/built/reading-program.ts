@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
-import { BUILT } from "./build.ts";
+import { inject } from "vitest";
 
 /** Takes the place of src/storage/reading-program.ts. */
 export function readingProgram() {
-  return { module: fileURLToPath(new URL("storage/reading-process.js", BUILT)), execArgv: [] };
+  return { module: fileURLToPath(new URL("storage/reading-process.js", inject("built"))), execArgv: [] };
 }

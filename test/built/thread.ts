@@ -1,7 +1,7 @@
 import { Worker, type WorkerOptions } from "node:worker_threads";
-import { BUILT } from "./build.ts";
+import { inject } from "vitest";
 
 /** Takes the place of src/actors/thread.ts. */
 export function spawnThread(module: string, options: WorkerOptions): Worker {
-  return new Worker(new URL(`actors/${module}.js`, BUILT), options);
+  return new Worker(new URL(`actors/${module}.js`, inject("built")), options);
 }

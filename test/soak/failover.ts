@@ -22,7 +22,7 @@ export async function failover({ times, seed, dist }: SoakOptions) {
     peers: PEERS,
     electionMs: ELECTION_MS,
     seed,
-    trace: true,
+    trace: "applied",
     restart: { intensity: Number.POSITIVE_INFINITY, periodMs: 100, backoffMs: [10, 10] },
   });
   let onEvent = (_event: ClusterEvent) => {};

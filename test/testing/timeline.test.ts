@@ -4,7 +4,7 @@ import { timeline } from "../../src/testing/timeline.ts";
 
 test("A timeline has a column a peer, and in it what became of the peer", { timeout: 120_000 }, async () => {
   const lines: string[] = [];
-  const cluster = await spawnCluster({ snapshotEvery: 0 });
+  const cluster = await spawnCluster({ snapshotEvery: 0, trace: true });
   const written = timeline(cluster, (line) => lines.push(line));
   const leader = await cluster.checkOneLeader();
   const follower = cluster.peers.find(({ id }) => id !== leader.id);
@@ -36,7 +36,7 @@ test("A timeline has a column a peer, and in it what became of the peer", { time
     "-- cut off",
     "** crash",
     "** up, life 2",
-    "-- connected",
+    "-- reaches all",
   ]);
   expect(happened.filter((text) => /^snapshot \d+, \d+ B$/.test(text)).length).toBe(1);
   expect(happened.some((text) => text.startsWith("applies") && text.endsWith(String(last)))).toBe(true);
