@@ -18,9 +18,9 @@ interface Line {
 
 /**
  * Writes what happens in a cluster as a timeline with a column a peer, one line a happening, until the cluster stops: roles,
- * terms, votes, what is appended, committed and applied, snapshots, crashes, starts, and whom a peer reaches. The seconds
- * count from the call; steps of a peer have the time at which they were done. Of messages it says nothing; the `trace`
- * events have them.
+ * terms, votes, what is appended, committed and applied, snapshots, crashes, starts, and whom a peer reaches. It begins with
+ * what the peers are at the call, from which on the seconds count; steps of a peer have the time at which they were done.
+ * Of messages it says nothing; the `trace` events have them.
  *
  * @param cluster one that was started with the option `trace: true`.
  */
@@ -45,6 +45,9 @@ export async function timeline(
 
   write("seconds".padEnd(TIME_WIDTH) + ids.map((id) => id.padEnd(COLUMN_WIDTH)).join(""));
   const events = cluster.events({ maxUnread: Number.POSITIVE_INFINITY });
+  for (const { id, role, currentTerm } of await Promise.all(cluster.peers.map((peer) => peer.status()))) {
+    say(id, `${role}, term ${currentTerm}`, begin);
+  }
   const writing = setInterval(() => writeUntil(monotonicNow() - HOLD_MS), WRITE_EVERY_MS);
   try {
     for await (const event of events) {
