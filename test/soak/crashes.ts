@@ -67,6 +67,7 @@ export async function crashes({ times, seed, dist }: SoakOptions) {
   const after = resources();
   await supervisor.stop();
   await until(`threads and files are as before: ${JSON.stringify(idle)}`, () => isNoMore(resources(), idle));
+  const stopped = resources();
   return {
     crashes: times,
     seconds: seconds.toFixed(1),
@@ -75,6 +76,7 @@ export async function crashes({ times, seed, dist }: SoakOptions) {
     "threads, before and after": `${before.threads} ${after.threads}`,
     "open files, before and after": `${before.files} ${after.files}`,
     "RSS in MiB, before, after a tenth, after": `${before.rssMb} ${warm.rssMb} ${after.rssMb}`,
+    "RSS in MiB without a cluster, before and after": `${idle.rssMb} ${stopped.rssMb}`,
     "leader crashed to next acknowledgement": distribution(outages),
   };
 }
