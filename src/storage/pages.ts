@@ -58,8 +58,7 @@ export function* checkPages(path: string, depth: "all" | "metas"): Generator<num
 /** Reads both meta pages. @returns the one in force. */
 function checkMetas(descriptor: number, problems: string[]): Meta | undefined {
   const bytes = fstatSync(descriptor).size;
-  const first = parseMeta(read(descriptor, 0, META_BYTES));
-  const second = first === undefined ? undefined : parseMeta(read(descriptor, first.pageSize, META_BYTES));
+  const [first, second] = readMetas(descriptor);
   if (first === undefined || second === undefined) {
     problems.push("the meta pages are not those of a database of LMDB");
     return undefined;
@@ -83,6 +82,21 @@ function checkMetas(descriptor: number, problems: string[]): Meta | undefined {
 }
 
 const META_BYTES = 168;
+/** A store that somebody writes to commits some thousand times a second, and a reading takes microseconds. */
+const MOST_READINGS = 1_000;
+
+/** Both meta pages as they were at one moment: again, as long as a writer changes the first while the second is read. */
+function readMetas(descriptor: number): readonly [Meta | undefined, Meta | undefined] {
+  let first = parseMeta(read(descriptor, 0, META_BYTES));
+  let second: Meta | undefined;
+  for (let reading = 0; first !== undefined && reading < MOST_READINGS; reading++) {
+    second = parseMeta(read(descriptor, first.pageSize, META_BYTES));
+    const again = parseMeta(read(descriptor, 0, META_BYTES));
+    if (again?.transaction === first.transaction) break;
+    first = again;
+  }
+  return [first, second];
+}
 
 function read(descriptor: number, position: number, length: number): Buffer {
   const buffer = Buffer.alloc(length);

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -17,6 +18,7 @@ import { flipBits } from "./fixtures/flip-bits.ts";
 import { OPTIONS } from "./fixtures/options.ts";
 import { temporaryFolder } from "./fixtures/stores.ts";
 import { type Tables, withTables } from "./fixtures/tables.ts";
+import { startThread } from "./fixtures/thread.ts";
 
 // Each reading starts a process, and the machine may be busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -131,6 +133,24 @@ describe("an inspection", () => {
     expect(report.log?.lastIndex).toBeGreaterThanOrEqual(59);
     expect(last.lastIndex).toBeGreaterThan(before.lastIndex);
     expect(store.read(last.lastIndex, 1)[0]?.lastIndex).toBe(last.lastIndex);
+  });
+
+  it("takes the meta pages as of one moment while somebody writes them", async () => {
+    const path = copied();
+    const { transaction } = finish(checkPages(path, "metas"));
+    const file = join(path, "data.mdb");
+    const pageSize = readFileSync(file).readUInt32LE(48);
+    const writer = startThread("meta-writer", { file, pageSize, from: transaction + 1 });
+    onTestFinished(async () => {
+      await writer.terminate();
+    });
+    await once(writer, "online");
+    const seen = new Set<number>();
+    while (seen.size < 1_000) {
+      const report = finish(checkPages(path, "metas"));
+      expect(report.problems).toEqual([]);
+      seen.add(report.transaction);
+    }
   });
 
   it("hands out the entries that are asked for, and no others", async () => {
