@@ -43,9 +43,13 @@ export async function failover({ times, seed, dist }: SoakOptions) {
     const leader = await supervisor.leader();
     const { currentTerm } = await leader.status();
     let exitedAt = Number.NaN;
+    // On a busy machine another may be elected just before the crash: then it is no failover.
+    let isReplaced = false;
     const committed = new Promise<void>((resolve) => {
       onEvent = (event) => {
         if (event.type === "crash" && event.peer === leader.id) exitedAt = performance.now();
+        else if (Number.isNaN(exitedAt)) isReplaced ||= event.type === "leader" && event.term > currentTerm;
+        else if (isReplaced) resolve();
         else if (event.type === "leader" && event.term > currentTerm) {
           toElected.push(performance.now() - exitedAt);
           if (event.term > currentTerm + 1) split++;
