@@ -4,6 +4,15 @@ import { defineConfig } from "vitest/config";
 /** What shows that threads start from the source, under vitest as under tsx. */
 const FROM_SOURCE = ["test/actors/supervisor.test.ts"];
 
+/** What starts threads and processes, by the folder that imports it, and what takes its place in tests. */
+const REPLACED = [
+  ["src/actors", "./thread.ts", "thread.ts"],
+  ["src/storage", "./reading-program.ts", "reading-program.ts"],
+  ["test/storage", "./fixtures/thread.ts", "storage-thread.ts"],
+  ["test/soak/apps", "./program.ts", "app.ts"],
+  ["test/soak", "./apps/program.ts", "app.ts"],
+] as const;
+
 const common = {
   // A process a file: if native code ever takes a process down, one file is lost and not the run.
   pool: "forks",
@@ -19,16 +28,15 @@ export default defineConfig({
     projects: [
       { test: { ...common, name: "source", include: FROM_SOURCE } },
       {
-        // A thread that starts from the source needs four times the CPU of one that starts from what tsc makes of it; and
-        // tests start some thousand threads.
+        // What starts from the source needs four times the CPU of what starts from what tsc makes of it; and tests start
+        // some thousand threads, and some dozen processes.
         plugins: [
           {
             name: "built-threads",
             enforce: "pre",
             resolveId(specifier, importer) {
-              const place = { "./thread.ts": "actors", "./reading-program.ts": "storage" }[specifier];
-              if (place === undefined || !importer?.includes(`/src/${place}/`)) return undefined;
-              return fileURLToPath(new URL(`test/built/${specifier}`, import.meta.url));
+              const found = REPLACED.find(([folder, file]) => importer?.includes(`/${folder}/`) && specifier === file);
+              return found && fileURLToPath(new URL(`test/built/${found[2]}`, import.meta.url));
             },
           },
         ],

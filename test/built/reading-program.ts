@@ -3,5 +3,5 @@ import { inject } from "vitest";
 
 /** Takes the place of src/storage/reading-program.ts. */
 export function readingProgram() {
-  return { module: fileURLToPath(new URL("storage/reading-process.js", inject("built"))), execArgv: [] };
+  return { module: fileURLToPath(new URL("src/storage/reading-process.js", inject("built"))), execArgv: [] };
 }

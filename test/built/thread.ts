@@ -3,5 +3,5 @@ import { inject } from "vitest";
 
 /** Takes the place of src/actors/thread.ts. */
 export function spawnThread(module: string, options: WorkerOptions): Worker {
-  return new Worker(new URL(`actors/${module}.js`, inject("built")), options);
+  return new Worker(new URL(`src/actors/${module}.js`, inject("built")), options);
 }

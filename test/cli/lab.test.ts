@@ -8,6 +8,7 @@ import { flotilla } from "../../src/cli/commands.ts";
 import { HEADING, row } from "../../src/cli/lab/table.ts";
 import { UsageError } from "../../src/cli/usage.ts";
 import { type Scenario, scenarios } from "../../src/testing/lab/index.ts";
+import { command } from "../built/command.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MAIN = join(ROOT, "src/cli/main.ts");
@@ -28,7 +29,7 @@ function options() {
 
 function lab(args: readonly string[]): Promise<{ code: unknown; out: string; err: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, ["--import", "tsx", MAIN, "lab", ...args], options(), (error, out, err) => {
+    execFile(process.execPath, [command(), "lab", ...args], options(), (error, out, err) => {
       resolve({ code: error === null ? 0 : error.code, out, err });
     });
   });
@@ -98,7 +99,7 @@ describe("flotilla lab", { timeout: LONG_MS }, () => {
   });
 
   test("ends cleanly when it is interrupted, with the exit code of that", async () => {
-    const child = spawn(process.execPath, ["--import", "tsx", MAIN, "lab", "Figure83C", "--trace"], options());
+    const child = spawn(process.execPath, [command(), "lab", "Figure83C", "--trace"], options());
     const ended = new Promise((resolve) => child.once("exit", resolve));
     let seen = "";
     child.stdout.on("data", (chunk: Buffer) => {

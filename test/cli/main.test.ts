@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { command } from "../built/command.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MAIN = join(ROOT, "src/cli/main.ts");
@@ -36,7 +37,7 @@ interface Ended {
 
 function flotilla(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, ["--import", "tsx", MAIN, ...args], options(), (error, out, err) => {
+    execFile(process.execPath, [command(), ...args], options(), (error, out, err) => {
       resolve({ code: error === null ? 0 : (error.code ?? error.signal ?? null), out, err });
     });
   });
@@ -66,7 +67,7 @@ describe("flotilla", { timeout: LONG_MS }, () => {
   });
 
   test("demo ends cleanly when it is interrupted, with the exit code of that", async () => {
-    const child = spawn(process.execPath, ["--import", "tsx", MAIN, "demo"], options());
+    const child = spawn(process.execPath, [command(), "demo"], options());
     const ended = new Promise((resolve) => child.once("exit", resolve));
     const err = text(child.stderr);
     await lineWith(child, "--- calm");
@@ -77,7 +78,7 @@ describe("flotilla", { timeout: LONG_MS }, () => {
   });
 
   test("demo ends cleanly when whoever reads its output goes away", async () => {
-    const child = spawn(process.execPath, ["--import", "tsx", MAIN, "demo"], options());
+    const child = spawn(process.execPath, [command(), "demo"], options());
     const ended = new Promise((resolve) => child.once("exit", resolve));
     const err = text(child.stderr);
     await lineWith(child, "--- calm");

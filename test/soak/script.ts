@@ -18,7 +18,8 @@ export type Figures = Readonly<Record<string, string | number>>;
 
 /** The package as sources, or as it was built. */
 export async function loadFlotilla(dist: boolean): Promise<typeof flotilla> {
-  const module = dist ? "../../dist/actors/supervisor.js" : "../../src/actors/supervisor.ts";
+  if (!dist) return import("../../src/actors/supervisor.ts");
+  const module = "../../dist/actors/supervisor.js";
   return (await import(module)) as typeof flotilla;
 }
 

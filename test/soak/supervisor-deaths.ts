@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { seededRandom } from "../../src/raft/random.ts";
+import { supervisorKiller } from "./apps/program.ts";
 import { distribution, isNoMore, type Resources, resources } from "./figures.ts";
 import { audit, type History, Load, sleep, until } from "./load.ts";
 import { loadFlotilla, runAsScript, type SoakOptions } from "./script.ts";
@@ -19,7 +20,7 @@ const LIMIT_MS = 4_000;
 export async function supervisorDeaths({ times, seed, dist }: SoakOptions) {
   const { Supervisor } = await loadFlotilla(dist);
   const random = seededRandom(seed);
-  const machine = new URL("./apps/supervisor-killer.ts", import.meta.url);
+  const machine = supervisorKiller();
   // As the first death leaves it: the process and its loader have opened by then what they keep.
   let before: Resources | undefined;
   const took: number[] = [];

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { performance } from "node:perf_hooks";
-import { fileURLToPath } from "node:url";
 import type { History } from "../load.ts";
+import { underLoad } from "./program.ts";
 import type { AppOptions } from "./under-load.ts";
 
 /** How an app ended. */
@@ -27,8 +27,7 @@ export interface App {
 const PATIENCE_MS = 60_000;
 
 export function startApp(options: AppOptions): App {
-  const file = fileURLToPath(new URL("./under-load.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), file, JSON.stringify(options)], {
+  const child = spawn(process.execPath, [...underLoad(), JSON.stringify(options)], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const hung = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
