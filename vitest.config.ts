@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/built/longest-first.ts";
 
 /** What shows that threads start from the source, under vitest as under tsx. */
 const FROM_SOURCE = ["test/actors/supervisor.test.ts"];
@@ -25,6 +26,7 @@ export default defineConfig({
   test: {
     // Most of these tests wait, for elections and for threads to start: three files at once share two cores well.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     projects: [
       { test: { ...common, name: "source", include: FROM_SOURCE } },
       {
