@@ -24,8 +24,8 @@ const common = {
 
 export default defineConfig({
   test: {
-    // Most of these tests wait, for elections and for threads to start: three files at once share two cores well.
-    maxWorkers: 3,
+    // Most of these tests wait, for elections and for threads to start: two files at once share two cores well.
+    maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     projects: [
       { test: { ...common, name: "source", include: FROM_SOURCE } },
