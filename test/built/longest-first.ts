@@ -9,6 +9,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const FIRST: readonly string[] = [
   "test/lab/snapshots.test.ts",
   "test/package/package.test.ts",
+  "test/actors/supervisor.test.ts",
   "test/actors/verification.test.ts",
   "test/actors/exit.test.ts",
   "test/lab/persistence.test.ts",

@@ -48,8 +48,13 @@ async function check(version: string, tarball: string): Promise<void> {
     ["quickstart.js"],
     ["leader-lost.js"],
     ["--import", "tsx", "counter.ts"],
+    ["node_modules/flotilla/dist/cli/main.js", "demo", "--help"],
+    ["node_modules/flotilla/dist/cli/main.js", "inspect", "data"],
     ["node_modules/flotilla/dist/cli/main.js", "lab", "InitialElection3A"],
   ];
+  // Where Node can read TypeScript by itself it needs no help.
+  const { stdout: types } = await run(node, ["-p", "process.features.typescript"], { cwd: project });
+  if (/strip|transform/.test(types)) programs.push(["counter.ts"]);
   for (const program of programs) {
     const { stdout } = await run(node, program, { cwd: project });
     console.log(`Node ${version}: ${program.join(" ")}: ${stdout.trim().split("\n").at(-1)}`);
