@@ -24,4 +24,12 @@ export { type Model, type ModelOperation, type OrUnknown, UNKNOWN } from "./line
 export type { Exhausted } from "./linearizability/partition.ts";
 export { drawHistory } from "./linearizability/picture.ts";
 export { type RegisterInput, type RegisterOutput, registerModel } from "./linearizability/register.ts";
+export {
+  drawNemesis,
+  type NemesisFault,
+  type NemesisOptions,
+  type NemesisStep,
+  type PartitionShape,
+  runNemesis,
+} from "./nemesis.ts";
 export { timeline } from "./timeline.ts";
