@@ -146,7 +146,7 @@ export class PeerHost {
   /** Freezes the peer's loop; its mail waits. Resolves when it stands still. */
   async pause(): Promise<void> {
     const { id, pauses, position } = this.#options;
-    const process = this.#expectUp();
+    const process = await this.#whenUp();
     askToFreeze(pauses, position);
     this.#ring();
     const deadline = performance.now() + FREEZE_TIMEOUT_MS;
@@ -167,7 +167,7 @@ export class PeerHost {
    * applied since.
    */
   async snapshot(): Promise<number> {
-    const process = this.#expectUp();
+    const process = await this.#whenUp();
     const outcome = new Promise<{ readonly index: number } | { readonly error: RaftError }>((resolve) => {
       process.onSnapshot.push(resolve);
     });
@@ -313,7 +313,8 @@ export class PeerHost {
     const error =
       process.error ??
       (process.ending === undefined ? new RaftError("ERR_STOPPED", `${id} ended with exit code ${code}`) : undefined);
-    if (!process.isUp) process.settleUp(error ?? new RaftError("ERR_PEER_DOWN", `${id} was ended while it started`));
+    // Says nothing new to those who heard that it is up; one that was to end when it came up told nobody.
+    process.settleUp(error ?? new RaftError("ERR_PEER_DOWN", `${id} was ended while it started`));
     if (process.ending === "stop") {
       tell({ type: "down", peer: id });
       return;
@@ -400,9 +401,14 @@ export class PeerHost {
     return board.status(id).state === "wedged";
   }
 
-  #expectUp(): PeerProcess {
-    if (this.#process?.isUp) return this.#process;
-    throw new RaftError("ERR_PEER_DOWN", `${this.#options.id} is not up`);
+  /** A peer that is starting may have answered its clients before its news came here: it is waited for. */
+  async #whenUp(): Promise<PeerProcess> {
+    const process = this.#process;
+    if (process === undefined || process.ending !== undefined) {
+      throw new RaftError("ERR_PEER_DOWN", `${this.#options.id} is not up`);
+    }
+    await process.up;
+    return process;
   }
 
   #setState(state: Parameters<Board["setState"]>[1]): void {

@@ -149,4 +149,18 @@ describe("a peer", () => {
     expect(start).toMatchObject({ code: "ERR_PEER_DOWN" });
     expect((await peer.status()).state).toBe("down");
   });
+
+  it("that is starting takes a snapshot, or is paused, when it is up", async () => {
+    const supervisor = await startCluster({ peers: 1 });
+    const peer = supervisor.peer("p1");
+    const { index } = await supervisor.propose(PUT);
+    await peer.stop();
+    const [, taken] = await Promise.all([peer.start(), peer.snapshot()]);
+    expect(taken).toBeGreaterThanOrEqual(0);
+    await peer.stop();
+    await Promise.all([peer.start(), peer.pause()]);
+    expect((await peer.status()).state).toBe("paused");
+    await peer.resume();
+    await applied(peer, index);
+  });
 });

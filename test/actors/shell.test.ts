@@ -45,6 +45,8 @@ function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery 
   const identity = { cluster: "c", peer: "a", store: "s" };
   const memory = MemoryStore.open({ disk, identity, configuration: { voters: peers }, born: false });
   const saves: Save[] = [];
+  /** The bytes of each reading of the log. */
+  const reads: number[] = [];
   const store: Store = {
     state: memory.state,
     save(save) {
@@ -52,7 +54,11 @@ function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery 
       saves.push(save);
       memory.save(save);
     },
-    read: (from, maxBytes) => memory.read(from, maxBytes),
+    read(from, maxBytes) {
+      const batches = memory.read(from, maxBytes);
+      reads.push(batches.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
+      return batches;
+    },
     readChunk: (index, chunk) => memory.readChunk(index, chunk),
     readSnapshot: () => memory.readSnapshot(),
     sweep: () => memory.sweep(),
@@ -108,6 +114,7 @@ function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery 
     packets,
     replies,
     saves,
+    reads,
     time,
     deliver,
     deliverQuiet: (from: string, message: Message, arrivedAt: number) =>
@@ -406,5 +413,27 @@ describe("a cluster of one", () => {
     const after = setUp(["a"], disk);
     after.shell.turn();
     expect(after.machine.commands).toEqual(["x", "y"]);
+  });
+
+  it("reads little of a long log in a turn that has only time to apply one command", () => {
+    const disk = new MemoryDisk();
+    const before = setUp(["a"], disk);
+    for (let id = 1; id <= 2_000; id++) {
+      before.shell.request(CLIENT, propose(id, "x"));
+      before.shell.turn();
+    }
+    const { shell, machine, reads, time } = setUp(["a"], disk);
+    const apply = machine.apply.bind(machine);
+    machine.apply = (command) => {
+      time.now += 10;
+      return apply(command);
+    };
+    for (let turns = 1; turns <= 10; turns++) {
+      reads.length = 0;
+      shell.turn();
+      const bytes = reads.reduce((sum, read) => sum + read, 0);
+      expect(bytes).toBeLessThan(20_000);
+    }
+    expect(machine.commands.length).toBeGreaterThan(5);
   });
 });

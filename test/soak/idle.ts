@@ -4,13 +4,15 @@ import { sleep } from "./load.ts";
 import { loadFlotilla, runAsScript, type SoakOptions } from "./script.ts";
 
 const MARK_PERCENT = 3;
+/** V8 cleans up after the start when a thread has had little to do for some seconds; idle is what comes after that. */
+const SETTLE_MS = 20_000;
 
 /** Five idle peers, one second for each of `times`: how much of one core they use, with all threads of this process. */
 export async function idle({ times, seed, dist }: SoakOptions) {
   const { Supervisor } = await loadFlotilla(dist);
   const supervisor = await Supervisor.start({ peers: 5, seed });
   await supervisor.propose({ op: "put", key: "k", value: 1 });
-  await sleep(2_000);
+  await sleep(SETTLE_MS);
   const from = performance.now();
   const sleepsBefore = sleeps();
   const rpcsBefore = (await supervisor.counters()).rpcs;
