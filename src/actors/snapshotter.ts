@@ -3,7 +3,7 @@ import type { SnapshotInfo } from "../raft/effects.ts";
 import { RaftError } from "../raft/errors.ts";
 
 /** The size of a chunk, in bytes: small beside what a disk writes in the time of a heartbeat, large beside a record's cost. */
-const CHUNK_BYTES = 256 << 10;
+const CHUNK_BYTES = 128 << 10;
 
 /** How long one turn may pull chunks out of the state machine, in milliseconds. Commits wait no longer than this. */
 const BUDGET_MS = 2;
@@ -12,7 +12,7 @@ const BUDGET_MS = 2;
  * How long it rests after a turn that it took part in, as a multiple of that turn: peers share a machine and mostly a
  * disk, and take their snapshots at the same time. What is left to the commands is worth more than an early end.
  */
-const REST = 3;
+const REST = 4;
 
 const NOTHING = new Uint8Array();
 
