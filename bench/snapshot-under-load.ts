@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import type { Peer } from "../src/actors/peer-handle.ts";
 import { Supervisor } from "../src/actors/supervisor.ts";
+import { durableKeyValueMap } from "../src/machine/durable-key-value.ts";
 
 /*
  * What a snapshot of a large state costs those who write meanwhile: commands come at a steady rate, whether or not the
@@ -8,6 +10,9 @@ import { Supervisor } from "../src/actors/supervisor.ts";
  * as they do when they come to the same entry.
  *
  *     npx tsx bench/snapshot-under-load.ts --mb 500 --rate 1000 --seconds 10 --durability disk
+ *
+ * With `--durable` the map is the one whose entries are in the stores. At the end each peer crashes, and it is told how long it
+ * takes until it is up again and has applied all.
  */
 const { values: args } = parseArgs({
   options: {
@@ -19,6 +24,7 @@ const { values: args } = parseArgs({
     seconds: { type: "string", default: "10" },
     "value-bytes": { type: "string", default: "1024" },
     durability: { type: "string", default: "disk" },
+    durable: { type: "boolean", default: false },
   },
 });
 const rate = Number(args.rate);
@@ -100,7 +106,24 @@ function print(name: string, { latencies, failures }: Phase): void {
   console.log(`${name.padEnd(8)} ${figures}   ${sorted.length} commands, ${failures} failures`);
 }
 
-const supervisor = await Supervisor.start({ snapshotEvery: 0, durability });
+/** Crashes a peer. @returns the seconds until it has all that was committed before. */
+async function restart(peer: Peer): Promise<string> {
+  const { commitIndex, incarnation } = await peer.status();
+  const from = performance.now();
+  await peer.crash();
+  for (;;) {
+    const status = await peer.status();
+    if (status.incarnation > incarnation && status.lastApplied >= commitIndex) break;
+    await sleep(2);
+  }
+  return ((performance.now() - from) / 1_000).toFixed(2);
+}
+
+const supervisor = await Supervisor.start({
+  snapshotEvery: 0,
+  durability,
+  ...(args.durable ? { machine: durableKeyValueMap } : {}),
+});
 try {
   const leader = await supervisor.leader();
   const startedAt = performance.now();
@@ -132,6 +155,9 @@ try {
   const elections = Math.max(...statuses.map((status) => status.currentTerm)) - currentTerm;
   const rss = (process.memoryUsage.rss() / 2 ** 30).toFixed(1);
   console.log(`snapshots took ${took.join(", ")} s; elections meanwhile: ${elections}; RSS ${rss} GiB at the end`);
+  const restarts: string[] = [];
+  for (const peer of supervisor.peers) restarts.push(await restart(peer));
+  console.log(`restarts took ${restarts.join(", ")} s`);
 } finally {
   await supervisor.stop();
 }

@@ -13,7 +13,8 @@ export type { AppliedEntry, ClusterEvent, Consistency, Trace, TracedMessage, Tra
 export { Session, type SessionOptions } from "./actors/session.ts";
 export { type ClusterEvents, type EventsOptions, Supervisor } from "./actors/supervisor.ts";
 export type { KeyValueChange, KeyValueChanges } from "./machine/change-history.ts";
-export { KeyValueMap } from "./machine/key-value.ts";
+export { durableKeyValueMap } from "./machine/durable-key-value.ts";
+export { KeyValueMap, type KeyValueMapOptions } from "./machine/key-value.ts";
 export type {
   CompareAndSwapResult,
   KeyValueAnswer,
@@ -29,7 +30,15 @@ export type {
   TransactionResult,
   VersionCheck,
 } from "./machine/key-value-types.ts";
-export type { ApplyContext, StateMachine, StateMachineClass } from "./machine/state-machine.ts";
+export type {
+  ApplyContext,
+  DurableStateMachine,
+  StateMachine,
+  StateMachineClass,
+  StateRange,
+  StateReader,
+  StateWriter,
+} from "./machine/state-machine.ts";
 export { type Outcome, RaftError, type RaftErrorCode, type RaftErrorInfo } from "./raft/errors.ts";
 export type { MessageType, PeerId } from "./raft/message.ts";
 export type { Role } from "./raft/state.ts";

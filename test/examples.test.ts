@@ -34,6 +34,7 @@ describe("the example", { timeout: LONG_MS }, () => {
       "key-value.ts",
       /^of two, 1 sold apples\nthe log says: sold \nstock\/pears is 5, stock\/apples is gone\nstock\/pears 5\n$/,
     ],
+    ["ledger.ts", /^refused: .*bob would have -10.*\nafter a crash: \{ ann: 30, bank: -50, bob: 20 \}\n$/],
     ["lab-rejoin.ts", /^applied the lost command: 0 peers\n$/],
     [
       "one-command.ts",

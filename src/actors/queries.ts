@@ -84,7 +84,7 @@ export class Queries {
 }
 
 /** Asks the state machine as it is after the entry `index`. */
-export function answer(machine: StateMachine, { client, id, query }: Query, index: number): Answer {
+export function answer(machine: Pick<StateMachine, "query">, { client, id, query }: Query, index: number): Answer {
   let applied: Applied;
   try {
     applied = answerQuery(machine, decode(query));

@@ -1,12 +1,15 @@
 import { type Applied, applyCommand } from "../machine/apply.ts";
 import { decode } from "../machine/codec.ts";
+import { isDurable } from "../machine/load.ts";
 import { Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
-import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
+import type { ApplyContext, DurableStateMachine, StateMachine } from "../machine/state-machine.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
 import { type Batch, EntryKind, forEachEntry } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import type { AppliedState, MachineChange, MachineTable, StoredState } from "../storage/store.ts";
+import { DurableState } from "./durable-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import type { Answer } from "./pending.ts";
 import type { AppliedEntry } from "./protocol.ts";
@@ -21,16 +24,26 @@ const NOTHING: Applied = { result: undefined, threw: undefined };
  */
 export class Replica {
   readonly #id: PeerId;
-  readonly #machine: StateMachine;
+  readonly #machine: StateMachine | DurableState;
   readonly #calls: Pick<MachineCalls, "enter" | "leave">;
   #sessions = new Sessions();
   #lastApplied = 0;
   #lastTime = 0;
+  /** Whether a durable machine's state is not what the store has. */
+  #hasChanged = false;
 
-  /** @param id names the peer in errors. */
-  constructor(id: PeerId, machine: StateMachine, calls: Pick<MachineCalls, "enter" | "leave">) {
+  /**
+   * @param id names the peer in errors.
+   * @param table holds the state of a durable machine.
+   */
+  constructor(
+    id: PeerId,
+    machine: StateMachine | DurableStateMachine,
+    table: MachineTable,
+    calls: Pick<MachineCalls, "enter" | "leave">,
+  ) {
     this.#id = id;
-    this.#machine = machine;
+    this.#machine = isDurable(machine) ? new DurableState(machine, table) : machine;
     this.#calls = calls;
   }
 
@@ -48,10 +61,30 @@ export class Replica {
     return this.#machine.version ?? 0;
   }
 
+  /** Undefined for a machine in memory, and when the store has all; else about how many bytes it lacks. */
+  get unsavedBytes(): number | undefined {
+    return this.#machine instanceof DurableState && this.#hasChanged ? this.#machine.waitingBytes : undefined;
+  }
+
+  /**
+   * Begins with what is in the store: a durable machine with its own state, unless the snapshot is newer; else with the
+   * snapshot, if there is one. All later entries are to be applied.
+   * @throws RaftError as `restore` does.
+   */
+  start({ applied, snapshot }: Pick<StoredState, "applied" | "snapshot">, chunks: () => Iterable<Uint8Array>): void {
+    const isBehind = snapshot !== undefined && snapshot.index > (applied?.index ?? 0);
+    if (this.#machine instanceof DurableState && !isBehind) {
+      this.#open(this.#machine, applied ?? { index: 0, time: 0, version: this.version });
+    } else if (snapshot !== undefined) {
+      this.restore(snapshot, chunks());
+    }
+  }
+
   /** Applies the entries of a committed batch that are not applied yet, and tells what each came to. */
   apply(batch: Batch, onApplied: (index: number, applied: Applied, kind: EntryKind, command: unknown) => void): void {
     const { term, time } = batch;
     this.#lastTime = time;
+    this.#hasChanged = true;
     forEachEntry(batch, this.#lastApplied + 1, (index, kind, data) => {
       const { applied, command } = this.#applyEntry(kind, data, { index, term, time });
       this.#lastApplied = index;
@@ -66,11 +99,28 @@ export class Replica {
     return answered;
   }
 
-  /** A frozen view of the whole, pulled later. */
+  /** What the store lacks of a durable machine and its sessions; once it is saved, `saved` is to be called. */
+  change(): MachineChange | undefined {
+    if (!(this.#machine instanceof DurableState) || !this.#hasChanged) return undefined;
+    const applied = { index: this.#lastApplied, time: this.#lastTime, version: this.version };
+    return this.#machine.change(applied, this.#sessions.takeChanges());
+  }
+
+  saved(): void {
+    this.#hasChanged = false;
+    if (this.#machine instanceof DurableState) this.#machine.saved();
+  }
+
+  /** A frozen view of the whole, pulled later. The store has all there is. */
   snapshot(): Iterable<Uint8Array> {
     const sessions = this.#sessions.freeze();
     const view = this.#machine.snapshot();
     return joinContent(sessions, view instanceof Uint8Array ? [view] : view);
+  }
+
+  /** Nothing more of the last `snapshot` is pulled. */
+  releaseSnapshot(): void {
+    if (this.#machine instanceof DurableState) this.#machine.release();
   }
 
   /**
@@ -78,25 +128,54 @@ export class Replica {
    * @throws RaftError ERR_MACHINE_MODULE for a snapshot of a newer machine, ERR_MACHINE_THREW when it cannot be restored.
    */
   restore({ index, time, version }: SnapshotInfo, chunks: Iterable<Uint8Array>): void {
-    if (version > this.version) {
-      const message = `the snapshot of ${this.#id} was written by version ${version} of the state machine, this is ${this.version}`;
-      throw new RaftError("ERR_MACHINE_MODULE", message);
-    }
+    this.#checkVersion("the snapshot", version);
+    const machine = this.#machine;
+    this.#attempt(`be restored from the snapshot of ${index}`, index, (enter) => {
+      const content = splitContent(eachAfter(enter, chunks));
+      const sessions = Sessions.restore(content.sessions);
+      if (machine instanceof DurableState) {
+        sessions.noteChanges("nothing");
+        machine.restore(content.machine, sessions.takeChanges(), { index, time, version });
+      } else {
+        machine.restore(content.machine);
+      }
+      this.#sessions = sessions;
+    });
+    this.#lastApplied = index;
+    this.#lastTime = time;
+    if (machine instanceof DurableState) this.#open(machine, { index, time, version });
+  }
+
+  /** The store has this state of a durable machine. */
+  #open(machine: DurableState, applied: AppliedState): void {
+    const { index, time, version } = applied;
+    this.#checkVersion("the state", version);
+    this.#attempt(`begin with the state of entry ${index}`, index, () => {
+      this.#sessions = Sessions.restore(machine.sessions());
+      this.#sessions.noteChanges("all");
+      this.#hasChanged = machine.open(applied);
+    });
+    this.#lastApplied = index;
+    this.#lastTime = time;
+  }
+
+  #checkVersion(what: string, version: number): void {
+    if (version <= this.version) return;
+    const message = `${what} of ${this.#id} was written by version ${version} of the state machine, this is ${this.version}`;
+    throw new RaftError("ERR_MACHINE_MODULE", message);
+  }
+
+  #attempt(what: string, index: number, begin: (enter: () => void) => void): void {
     const enter = () => this.#calls.enter("restore", index);
     try {
       enter();
-      const content = splitContent(eachAfter(enter, chunks));
-      const sessions = Sessions.restore(content.sessions);
-      this.#machine.restore(content.machine);
+      begin(enter);
       this.#calls.leave();
-      this.#sessions = sessions;
     } catch (cause) {
       if (cause instanceof RaftError) throw cause;
-      const message = `the state machine of ${this.#id} cannot be restored from the snapshot of ${index}: ${String(cause)}`;
+      const message = `the state machine of ${this.#id} cannot ${what}: ${String(cause)}`;
       throw new RaftError("ERR_MACHINE_THREW", message, { cause });
     }
-    this.#lastApplied = index;
-    this.#lastTime = time;
   }
 
   /** @returns what the entry came to, and the command that was given to the state machine. */

@@ -1,7 +1,7 @@
 import type { Applied } from "../machine/apply.ts";
 import { encodeResults } from "../machine/codec.ts";
-import type { StateMachine } from "../machine/state-machine.ts";
-import type { Outgoing, SnapshotInfo } from "../raft/effects.ts";
+import type { DurableStateMachine, StateMachine } from "../machine/state-machine.ts";
+import { EMPTY_SAVE, type Outgoing, type Save, type SnapshotInfo } from "../raft/effects.ts";
 import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { Message, PeerId } from "../raft/message.ts";
@@ -28,6 +28,14 @@ const APPLY_BYTES_AT_ONCE = 16 << 10;
 /** A snapshot that is being sent is not replaced before this many times `snapshotEvery` entries; the log has to end. */
 const MOST_POSTPONED = 10;
 
+/**
+ * What a durable machine has written waits this long for a save that takes it along, in milliseconds, so that it costs
+ * no flush of its own; after a crash no more than that has to be applied again.
+ */
+const FLUSH_AFTER_MS = 100;
+/** And it waits no longer when it takes this much memory. */
+const FLUSH_BYTES = 4 << 20;
+
 /** Two clocks: `now` for timers, in milliseconds, never going back; `wall` for the time stamps of entries. */
 export interface Clock {
   now(): number;
@@ -39,7 +47,7 @@ export interface ShellOptions {
   readonly group: string;
   readonly raft: RaftOptions;
   readonly store: Store;
-  readonly machine: StateMachine;
+  readonly machine: StateMachine | DurableStateMachine;
   readonly clock: Clock;
   /** Takes all that is for other peers, one packet for each of them. */
   readonly send: (packets: readonly Packet[]) => void;
@@ -74,6 +82,8 @@ export class Shell {
   readonly #incarnations = new Map<PeerId, number>();
   readonly #clients = new Set<number>();
   readonly #replica: Replica;
+  /** When the state of a durable machine is saved for its own sake. */
+  #flushAt = Number.POSITIVE_INFINITY;
   #snapshotter: Snapshotter | undefined;
   #snapshotWanted = false;
   /** Where the last attempt at a snapshot stood, so that one that fails is not made again at every entry. */
@@ -89,7 +99,7 @@ export class Shell {
   constructor(options: ShellOptions) {
     this.#options = options;
     const { store, raft, clock, trace, machine, calls } = options;
-    this.#replica = new Replica(raft.id, machine, calls);
+    this.#replica = new Replica(raft.id, machine, store.machine, calls);
     const reader = {
       read: (from: number, maxBytes: number) => store.read(from, maxBytes),
       readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),
@@ -98,7 +108,7 @@ export class Shell {
       trace === true
         ? new TracedRaft(raft, store.state, reader, clock, (step) => this.#steps.push(step))
         : new Raft(raft, store.state, reader, clock.now());
-    if (store.state.snapshot !== undefined) this.#restore(store.state.snapshot);
+    this.#replica.start(store.state, () => store.readSnapshot());
   }
 
   /** The algorithm's state, for who reports it. */
@@ -120,7 +130,7 @@ export class Shell {
 
   /** When `turn` is to be called even if no mail comes. */
   get wakeAt(): number {
-    return Math.min(this.#raft.wakeAt, this.#snapshotter?.wakeAt ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#raft.wakeAt, this.#snapshotter?.wakeAt ?? Number.POSITIVE_INFINITY, this.#flushAt);
   }
 
   /** Takes a snapshot soon, however few entries there are since the last one. @returns false when there are none. */
@@ -192,7 +202,7 @@ export class Shell {
     for (let effects = this.#raft.effects(); effects !== undefined; effects = this.#raft.effects()) {
       this.#send(effects.before);
       if (effects.save !== undefined) {
-        store.save(effects.save);
+        this.#save(effects.save);
         hasSaved = true;
         now = clock.now();
         this.#raft.saved(now);
@@ -209,6 +219,7 @@ export class Shell {
       for (const id of effects.refusedReads) this.#refuseRead(id);
     }
     this.#apply();
+    this.#flushState(clock.now());
     this.#beginSnapshot(now);
     this.#options.publish();
     this.#flush();
@@ -218,6 +229,23 @@ export class Shell {
       now = clock.now();
       this.#snapshotter.rest(now, now - began);
     }
+  }
+
+  /** What a durable machine has come to goes along with whatever is saved. */
+  #save(save: Save): void {
+    const change = this.#replica.change();
+    this.#options.store.save(save, change);
+    if (change === undefined) return;
+    this.#replica.saved();
+    this.#flushAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Saves it by itself when no other save has come for a while, or it grows large. */
+  #flushState(now: number): void {
+    const bytes = this.#replica.unsavedBytes;
+    if (bytes === undefined) return;
+    if (this.#flushAt === Number.POSITIVE_INFINITY) this.#flushAt = now + FLUSH_AFTER_MS;
+    if (now >= this.#flushAt || bytes > FLUSH_BYTES) this.#save(EMPTY_SAVE);
   }
 
   #propose(client: number, { firstId, count, packed, tellAppended }: LaneRequest & { kind: "propose" }): void {
@@ -321,7 +349,7 @@ export class Shell {
 
   /** §7: begins anew from a snapshot. */
   #restore(snapshot: SnapshotInfo): void {
-    this.#snapshotter = undefined;
+    this.#endSnapshot();
     this.#replica.restore(snapshot, this.#options.store.readSnapshot());
     this.#pending.coveredBySnapshot(snapshot.index, this.#answers);
   }
@@ -339,6 +367,8 @@ export class Shell {
     const { configuration } = this.#raft;
     const { lastApplied: index, lastTime: time, version } = this.#replica;
     this.#attempt(() => {
+      // What is frozen of a durable machine is what the store has.
+      if (this.#replica.unsavedBytes !== undefined) this.#save(EMPTY_SAVE);
       this.#snapshotter = new Snapshotter(this.#replica, { index, term, time, configuration, version });
     });
   }
@@ -347,7 +377,7 @@ export class Shell {
     const snapshotter = this.#snapshotter;
     if (snapshotter === undefined) return;
     this.#attempt(() => {
-      if (snapshotter.step(this.#raft, () => this.#options.clock.now())) this.#snapshotter = undefined;
+      if (snapshotter.step(this.#raft, () => this.#options.clock.now())) this.#endSnapshot();
     });
   }
 
@@ -361,9 +391,14 @@ export class Shell {
     } catch (error) {
       calls.leave();
       if (!(error instanceof RaftError) || error.code !== "ERR_MACHINE_THREW") throw error;
-      this.#snapshotter = undefined;
+      this.#endSnapshot();
       this.#options.onSnapshotFailed(error);
     }
+  }
+
+  #endSnapshot(): void {
+    this.#snapshotter = undefined;
+    this.#replica.releaseSnapshot();
   }
 
   #leaderNews(): LaneReply {

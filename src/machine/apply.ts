@@ -21,7 +21,7 @@ export type Applied =
 const MAX_TEXT = 8_192;
 
 /** Carries out a command; whatever the machine does, this returns. */
-export function applyCommand(machine: StateMachine, command: unknown, context: ApplyContext): Applied {
+export function applyCommand(machine: Pick<StateMachine, "apply">, command: unknown, context: ApplyContext): Applied {
   try {
     const result = machine.apply(command, context);
     return isObject(result) ? settled(result, "apply") : { result, threw: undefined };
@@ -31,7 +31,7 @@ export function applyCommand(machine: StateMachine, command: unknown, context: A
 }
 
 /** Answers a query; whatever the machine does, this returns. */
-export function answerQuery(machine: StateMachine, query: unknown): Applied {
+export function answerQuery(machine: Pick<StateMachine, "query">, query: unknown): Applied {
   try {
     const result = machine.query(query);
     return isObject(result) ? settled(result, "query") : { result, threw: undefined };

@@ -96,7 +96,7 @@ function weighObject(value: object, depth: number): number {
  * @param maxBytes the most bytes it may take.
  * @throws RaftError `ERR_INVALID_COMMAND` when it cannot be encoded, saying what and where, or is too large.
  */
-export function encode(value: unknown, what: "command" | "query", maxBytes: number): Uint8Array {
+export function encode(value: unknown, what: "command" | "query" | "value", maxBytes: number): Uint8Array {
   let atLeast: number;
   try {
     atLeast = weigh(value, 0);

@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { RaftError } from "../raft/errors.ts";
 import { KeyValueMap } from "./key-value.ts";
-import type { StateMachine, StateMachineClass } from "./state-machine.ts";
+import type { DurableStateMachine, StateMachine, StateMachineClass } from "./state-machine.ts";
 
 /** Which state machine the peers of a cluster run. */
 export interface MachineSpec {
@@ -12,26 +12,34 @@ export interface MachineSpec {
   readonly options?: unknown;
 }
 
-const METHODS = ["apply", "query", "snapshot", "restore"] as const;
+const METHODS = ["apply", "query", "snapshot", "restore"] as const satisfies readonly (keyof StateMachine)[];
+const DURABLE_METHODS = ["apply", "query"] as const satisfies readonly (keyof DurableStateMachine)[];
 
 /**
  * Imports the machine's module into this thread and makes one instance.
  * @throws RaftError `ERR_MACHINE_MODULE`, with the `cause` where there is one: the module is missing or fails, is
  * TypeScript that this Node cannot load, exports no class by default, or the class cannot be made or lacks a method.
  */
-export async function loadMachine(spec: MachineSpec): Promise<StateMachine> {
+export async function loadMachine(spec: MachineSpec): Promise<StateMachine | DurableStateMachine> {
   const { module: href, options } = spec;
   if (href === undefined) return new KeyValueMap();
   const Machine = await importClass(href);
-  let machine: StateMachine;
+  let machine: StateMachine | DurableStateMachine;
   try {
     machine = new Machine(options);
   } catch (cause) {
     throw failed(`the state machine of ${href} cannot be made: ${messageOf(cause)}`, cause);
   }
-  const missing = METHODS.filter((method) => typeof machine[method] !== "function");
+  const missing = isDurable(machine)
+    ? DURABLE_METHODS.filter((method) => typeof machine[method] !== "function")
+    : METHODS.filter((method) => typeof machine[method] !== "function");
   if (missing.length > 0) throw failed(`the state machine of ${href} has no method ${missing.join(", ")}`);
   return machine;
+}
+
+/** Whether the state is kept in the store. */
+export function isDurable(machine: StateMachine | DurableStateMachine): machine is DurableStateMachine {
+  return "durable" in machine && machine.durable === true;
 }
 
 async function importClass(href: string): Promise<StateMachineClass> {

@@ -73,6 +73,8 @@ interface Session {
   readonly expireMs: number;
   /** The time stamp of its last command. */
   lastUsed: number;
+  /** The index of that command. Who was used least recently is the one with the least. */
+  lastIndex: number;
   /** The number of the last command that was carried out. */
   lastSequence: number;
   /** What the commands from the acknowledged one to the last came to. */
@@ -84,10 +86,17 @@ type SessionRecord = readonly [
   owner: number,
   expireMs: number,
   lastUsed: number,
+  lastIndex: number,
   lastSequence: number,
   sequences: readonly number[],
   results: Uint8Array,
 ];
+
+/** A session's record, for who keeps them one by one; undefined: the session is gone. */
+export interface SessionChange {
+  readonly id: number;
+  readonly record: Uint8Array | undefined;
+}
 
 const SKIPPED: Applied = { result: undefined, threw: undefined };
 
@@ -95,16 +104,22 @@ const SKIPPED: Applied = { result: undefined, threw: undefined };
 export class Sessions {
   /** By id; who was used least recently comes first. */
   readonly #sessions = new Map<number, Session>();
+  /** The ids of those that have come, changed or gone since `takeChanges`; undefined when nobody asks for them. */
+  #changed: Set<number> | undefined;
 
-  /** @param records what `freeze` gave. */
+  /** @param records what `freeze` or `takeChanges` gave, in any order. */
   static restore(records: Iterable<Uint8Array>): Sessions {
     const sessions = new Sessions();
-    for (const record of records) {
-      const [id, owner, expireMs, lastUsed, lastSequence, sequences, packed] = decode(record) as SessionRecord;
+    const found = Array.from(records, (record) => {
+      const [id, owner, expireMs, lastUsed, lastIndex, lastSequence, sequences, packed] = decode(
+        record,
+      ) as SessionRecord;
       const results = new Map<number, Applied>();
       for (const [at, result] of decodeResults(packed).entries()) results.set(sequences[at] ?? 0, result);
-      sessions.#sessions.set(id, { owner, expireMs, lastUsed, lastSequence, results });
-    }
+      return { id, session: { owner, expireMs, lastUsed, lastIndex, lastSequence, results } };
+    });
+    found.sort((left, right) => left.session.lastIndex - right.session.lastIndex);
+    for (const { id, session } of found) sessions.#sessions.set(id, session);
     return sessions;
   }
 
@@ -125,35 +140,59 @@ export class Sessions {
   freeze(): { readonly count: number; readonly records: Iterable<Uint8Array> } {
     const frozen = Array.from(this.#sessions, ([id, session]) => ({ ...session, id, results: [...session.results] }));
     function* records(): Generator<Uint8Array> {
-      for (const { id, owner, expireMs, lastUsed, lastSequence, results } of frozen) {
-        const sequences = results.map(([sequence]) => sequence);
-        const packed = encodeResults(results.map(([, result]) => result));
-        yield pack([id, owner, expireMs, lastUsed, lastSequence, sequences, packed] satisfies SessionRecord);
-      }
+      for (const session of frozen) yield recordOf(session.id, session, session.results);
     }
     return { count: frozen.length, records: records() };
+  }
+
+  /** From now on changes are noted, for who keeps the table record by record. @param known what it has already. */
+  noteChanges(known: "all" | "nothing"): void {
+    this.#changed = new Set(known === "all" ? [] : this.#sessions.keys());
+  }
+
+  /** The sessions that have changed since the last call; undefined for one that is gone. */
+  takeChanges(): SessionChange[] {
+    const changes = Array.from(this.#changed ?? [], (id) => {
+      const session = this.#sessions.get(id);
+      return { id, record: session && recordOf(id, session, [...session.results]) };
+    });
+    this.#changed?.clear();
+    return changes;
   }
 
   #open({ owner, acknowledged: expireMs }: SessionHeader, { index, time }: At): Applied {
     for (const [id, session] of this.#sessions) {
       if (this.#sessions.size < MAX_SESSIONS && !isExpired(session, time)) break;
-      this.#sessions.delete(id);
+      this.#delete(id);
     }
-    this.#sessions.set(index, { owner, expireMs, lastUsed: time, lastSequence: 0, results: new Map() });
+    const session = { owner, expireMs, lastUsed: time, lastIndex: index, lastSequence: 0, results: new Map() };
+    this.#sessions.set(index, session);
+    this.#changed?.add(index);
     return { result: index, threw: undefined };
   }
 
-  #apply(header: SessionHeader, data: Uint8Array, { time }: At, carryOut: (command: Uint8Array) => Applied): Applied {
+  #delete(id: number): void {
+    if (this.#sessions.delete(id)) this.#changed?.add(id);
+  }
+
+  #apply(
+    header: SessionHeader,
+    data: Uint8Array,
+    { index, time }: At,
+    carryOut: (command: Uint8Array) => Applied,
+  ): Applied {
     const { session: id, sequence, acknowledged, owner } = header;
     const session = this.#sessions.get(id);
     if (session === undefined || isExpired(session, time)) {
-      this.#sessions.delete(id);
+      this.#delete(id);
       return refuse("ERR_SESSION_EXPIRED", `session ${id} has expired, or had to make room for others`);
     }
     if (session.owner !== owner) {
       return refuse("ERR_SESSION_CONFLICT", `session ${id} is another client's, who opened it`);
     }
     session.lastUsed = time;
+    session.lastIndex = index;
+    this.#changed?.add(id);
     this.#sessions.delete(id);
     this.#sessions.set(id, session);
     for (const done of session.results.keys()) {
@@ -178,6 +217,16 @@ export class Sessions {
     session.results.set(sequence, applied);
     return applied;
   }
+}
+
+function recordOf(
+  id: number,
+  { owner, expireMs, lastUsed, lastIndex, lastSequence }: Omit<Session, "results">,
+  results: readonly (readonly [sequence: number, result: Applied])[],
+): Uint8Array {
+  const sequences = results.map(([sequence]) => sequence);
+  const packed = encodeResults(results.map(([, result]) => result));
+  return pack([id, owner, expireMs, lastUsed, lastIndex, lastSequence, sequences, packed] satisfies SessionRecord);
 }
 
 function isExpired({ lastUsed, expireMs }: Session, time: number): boolean {

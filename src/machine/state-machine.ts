@@ -31,5 +31,75 @@ export interface StateMachine<Command = unknown, Result = unknown, Query = unkno
   restore(chunks: Iterable<Uint8Array>): void;
 }
 
+/** What a durable state machine reads its state from: values under strings, in the order of the strings' UTF-16 units. */
+export interface StateReader {
+  /**
+   * The value at `key`, a copy; undefined when there is none.
+   * @throws Error for a key that can hold nothing, see {@link StateWriter.put}.
+   */
+  get(key: string): unknown;
+  /**
+   * Keys and values, in order. What is written while they are read is among them if it comes behind the last one.
+   * @param range which keys: those with `prefix`, from `from` on, before `to`; by default all.
+   */
+  entries(range?: StateRange): Iterable<readonly [key: string, value: unknown]>;
+}
+
+/** Which keys of a durable state are wanted; all that is given counts. */
+export interface StateRange {
+  readonly prefix?: string | undefined;
+  /** Inclusive. */
+  readonly from?: string | undefined;
+  /** Exclusive. */
+  readonly to?: string | undefined;
+}
+
+/** The state as one command may change it. It is of no use any more when `apply` has returned. */
+export interface StateWriter extends StateReader {
+  /**
+   * @param key a string of at most 1,200 bytes in UTF-8, without half surrogate pairs; it may be empty.
+   * @param value anything that {@link encode} takes, but not undefined. It is encoded at once.
+   * @throws Error for another key, RaftError `ERR_INVALID_COMMAND` for a value that cannot be encoded.
+   */
+  put(key: string, value: unknown): void;
+  /** @returns whether there was a value. */
+  delete(key: string): boolean;
+}
+
+/**
+ * A state machine whose state is in the peer's store, and not in the memory of its thread: it may be larger than that, and
+ * a peer that is started again has it at once, with hardly anything of the log to apply. In exchange every reading goes to
+ * the store, and every value is encoded. As deterministic as a {@link StateMachine} has to be; it keeps nothing in its
+ * fields that a command's result depends on.
+ *
+ * What commands write is gathered in memory and reaches the disk with the next write of the log, or soon after when there
+ * is none; a crash before that has the commands applied again, to the state that was there before them. Snapshots are
+ * made of the state by the peer itself.
+ */
+export interface DurableStateMachine<Command = unknown, Result = unknown, Query = unknown, Answer = unknown> {
+  /** Tells the two kinds apart. */
+  readonly durable: true;
+  /** Of what is in the state; default 0. A state of a newer version is refused, for an older one see `migrate`. */
+  readonly version?: number;
+  /**
+   * Carries out a command. What it throws is the command's result, and then nothing of what it wrote is kept. Synchronous:
+   * a promise is reported as an error, and nothing is kept either.
+   */
+  apply(command: Command, context: ApplyContext, state: StateWriter): Result;
+  /** Answers from the state. Synchronous too. */
+  query(query: Query, state: StateReader): Answer;
+  /**
+   * Turns a state of version `from` into one of this version; called before anything else, with the state found in the
+   * store, or with that of a leader's snapshot. Without it a state of an older version is refused. All that it writes
+   * waits in memory until it returns.
+   */
+  migrate?(from: number, state: StateWriter): void;
+  /**
+   * The state is the one after entry `index`: called after a start, and when a leader's snapshot has taken the place of the
+   * state. Here a machine makes what it keeps in memory beside its state, such as a cache.
+   */
+  opened?(state: StateReader, index: number): void;
+}
+
 /** The class that a machine module exports by default. */
-export type StateMachineClass = new (options?: unknown) => StateMachine;
+export type StateMachineClass = new (options?: unknown) => StateMachine | DurableStateMachine;

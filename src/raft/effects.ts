@@ -47,6 +47,17 @@ export interface Save {
   readonly compactTo: number | undefined;
 }
 
+/** A save that changes nothing, for others to be made from. */
+export const EMPTY_SAVE: Save = {
+  hardState: undefined,
+  chunks: [],
+  snapshot: undefined,
+  resetTo: undefined,
+  truncateFrom: undefined,
+  batches: [],
+  compactTo: undefined,
+};
+
 export interface Outgoing {
   readonly to: PeerId;
   readonly message: Message;

@@ -11,7 +11,7 @@ export function initialState(
   readChunk: ChunkReader,
   now: number,
 ): State {
-  const { snapshot } = stored;
+  const { snapshot, applied } = stored;
   return {
     options,
     snapshot,
@@ -30,7 +30,7 @@ export function initialState(
     leader: undefined,
     leaderIncarnation: 0,
     // The first entry is the configuration, the same everywhere from the beginning, and so committed.
-    commitIndex: snapshot?.index ?? log.firstIndex,
+    commitIndex: Math.max(snapshot?.index ?? log.firstIndex, applied?.index ?? 0),
     durableIndex: stored.lastIndex,
     electionDeadline: now,
     lastLeaderContact: Number.NEGATIVE_INFINITY,

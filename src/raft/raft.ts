@@ -44,6 +44,8 @@ export interface Stored extends StoredLog {
   readonly hardState: HardState;
   readonly configuration: Configuration;
   readonly snapshot: SnapshotInfo | undefined;
+  /** What a durable state machine has applied, and so is committed; not behind the log's end. */
+  readonly applied: { readonly index: number } | undefined;
   /** Whether the store was in use before: then the peer grants no vote for the shortest election timeout. */
   readonly used: boolean;
 }

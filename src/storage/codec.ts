@@ -6,7 +6,7 @@ import { isFull } from "./room.ts";
 
 /*
  * Every record carries a CRC-32 in its first four bytes, little-endian: a batch in the header that it has anyway,
- * over all that follows; any other record in front of its content (JSON, or a chunk of a snapshot), over the name of the
+ * over all that follows; any other record in front of its content (JSON, a chunk, a machine's value), over the name of the
  * record and the content.
  */
 const CHECKSUM_BYTES = 4;
@@ -84,16 +84,36 @@ export function decodeRecord(table: Table, key: string | number, record: Uint8Ar
  * @param scratch what the record is made in, if it is large enough for it.
  */
 export function sealChunk(key: number, data: Uint8Array, scratch: Uint8Array): Uint8Array {
-  const byteLength = CHECKSUM_BYTES + data.byteLength;
-  const record = byteLength <= scratch.byteLength ? scratch.subarray(0, byteLength) : new Uint8Array(byteLength);
-  record.set(data, CHECKSUM_BYTES);
-  view(record).setUint32(0, checksumOf("snapshot", key, record), true);
-  return record;
+  return seal("snapshot", key, data, scratch);
 }
 
 /** The chunk in a record of `snapshot`, a view of it; undefined when the checksum is wrong. */
 export function unsealChunk(key: number, record: Uint8Array): Uint8Array | undefined {
-  return hasChecksum(record, checksumOf("snapshot", key, record)) ? record.subarray(CHECKSUM_BYTES) : undefined;
+  return unseal("snapshot", key, record);
+}
+
+/** A record of `machine`: a checksum, and then the value. */
+export function sealMachineRecord(key: string, value: Uint8Array): Uint8Array {
+  return seal("machine", key, value, NO_SCRATCH);
+}
+
+/** The value in a record of `machine`, a view of it; undefined when the checksum is wrong. */
+export function unsealMachineRecord(key: string, record: Uint8Array): Uint8Array | undefined {
+  return unseal("machine", key, record);
+}
+
+const NO_SCRATCH = new Uint8Array();
+
+function seal(table: Table, key: string | number, data: Uint8Array, scratch: Uint8Array): Uint8Array {
+  const byteLength = CHECKSUM_BYTES + data.byteLength;
+  const record = byteLength <= scratch.byteLength ? scratch.subarray(0, byteLength) : new Uint8Array(byteLength);
+  record.set(data, CHECKSUM_BYTES);
+  view(record).setUint32(0, checksumOf(table, key, record), true);
+  return record;
+}
+
+function unseal(table: Table, key: string | number, record: Uint8Array): Uint8Array | undefined {
+  return hasChecksum(record, checksumOf(table, key, record)) ? record.subarray(CHECKSUM_BYTES) : undefined;
 }
 
 function checksumOf(table: Table, key: string | number, record: Uint8Array): number {

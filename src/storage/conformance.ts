@@ -1,5 +1,6 @@
 import { compactionCases } from "./conformance/compaction.ts";
 import { logCases } from "./conformance/log.ts";
+import { machineCases } from "./conformance/machine.ts";
 import { openingCases } from "./conformance/opening.ts";
 import { randomCases } from "./conformance/random.ts";
 import { refusalCases } from "./conformance/refusals.ts";
@@ -15,19 +16,25 @@ import type { ConformanceCase, StoreFactory } from "./conformance/subject.ts";
  * The longest takes as long as 5,000 saves do, so a store on a slow disk needs a generous time limit.
  */
 export function storeConformance(factory: StoreFactory): readonly ConformanceCase[] {
-  return [...openingCases, ...logCases, ...snapshotCases, ...compactionCases, ...refusalCases, ...randomCases].map(
-    ({ name, body }) => ({
-      name,
-      async run() {
-        const fixture = await factory.create();
-        try {
-          await body(fixture);
-        } finally {
-          await fixture.destroy();
-        }
-      },
-    }),
-  );
+  return [
+    ...openingCases,
+    ...logCases,
+    ...snapshotCases,
+    ...compactionCases,
+    ...machineCases,
+    ...refusalCases,
+    ...randomCases,
+  ].map(({ name, body }) => ({
+    name,
+    async run() {
+      const fixture = await factory.create();
+      try {
+        await body(fixture);
+      } finally {
+        await fixture.destroy();
+      }
+    },
+  }));
 }
 
 export type { ConformanceCase, StoreFactory, StoreFixture } from "./conformance/subject.ts";

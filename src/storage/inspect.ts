@@ -1,11 +1,12 @@
 import { type Batch, batchPosition, forEachEntry } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
-import { decodeRecord, unsealBatch, unsealChunk } from "./codec.ts";
-import { type LogPointer, type Meta, readMeta, type SnapshotPointer } from "./layout.ts";
+import { decodeRecord, unsealBatch, unsealChunk, unsealMachineRecord } from "./codec.ts";
+import { type LogPointer, type MachinePointer, type Meta, readMeta, type SnapshotPointer } from "./layout.ts";
 import type { RecordReader } from "./lmdb-reader.ts";
 import { termAt } from "./log-records.ts";
+import { allOf, SIDES } from "./machine-records.ts";
 import { FORMAT, openLog } from "./opening.ts";
-import type { NumberedTable } from "./records.ts";
+import type { KeyedRecord, NumberedTable } from "./records.ts";
 import { chunkAt } from "./snapshot-records.ts";
 import { EMPTY_REPORT, type EntryReport, type ReadingDepth, type StoreReport } from "./store-report.ts";
 
@@ -71,17 +72,24 @@ class Inspection {
     });
     const snapshot = this.#meta("snapshot");
     if (snapshot) this.#set({ snapshot: snapshot.info, configuration: snapshot.info.configuration });
+    const machine = this.#meta("machine");
+    if (machine) this.#set({ applied: machine.applied });
     yield 0;
     const pointer = this.#meta("log");
     this.#log(snapshot);
+    const { log, applied } = this.#report;
+    if (log !== undefined && applied !== undefined && applied.index > log.lastIndex) {
+      this.#problem(`the machine's state is that of entry ${applied.index}, and the log ends with ${log.lastIndex}`);
+    }
     yield 0;
     if (this.#options.depth === "ends") return;
-    for (const table of ["log", "terms", "snapshot"] as const) this.#total += this.#records.count(table);
+    for (const table of ["log", "terms", "snapshot", "machine"] as const) this.#total += this.#records.count(table);
     if (pointer !== undefined) {
       yield* this.#walkLog(pointer);
       yield* this.#walkTerms(pointer);
     }
     if (snapshot !== undefined) yield* this.#walkSnapshot(snapshot);
+    if (machine !== undefined) yield* this.#walkMachine(machine);
   }
 
   #set(change: Partial<StoreReport>): void {
@@ -232,6 +240,33 @@ class Inspection {
     );
   }
 
+  *#walkMachine(pointer: MachinePointer | null): Generator<number, void> {
+    for (const side of SIDES) {
+      let range = allOf(side, KEYS_AT_A_TIME);
+      for (;;) {
+        let records: readonly KeyedRecord[];
+        try {
+          records = this.#records.page(range);
+        } catch (error) {
+          this.#problem(error);
+          return;
+        }
+        for (const { key, value } of records) {
+          this.#check(
+            () => unsealMachineRecord(key, value) ?? fail(unreadable("machine", key)),
+            side === pointer?.side,
+          );
+          this.#read++;
+        }
+        const last = records.at(-1);
+        if (last === undefined) break;
+        // The key that comes next in any order of strings.
+        range = { ...range, from: `${last.key}\0` };
+        yield this.#read / this.#total;
+      }
+    }
+  }
+
   /** All keys of a table; fewer, and a problem, when they cannot be read or are out of order. */
   *#keys(table: NumberedTable): Generator<number> {
     let from = Number.MIN_SAFE_INTEGER;
@@ -256,6 +291,10 @@ class Inspection {
   }
 }
 
-function unreadable(table: NumberedTable, key: number): RaftError {
+function fail(error: Error): never {
+  throw error;
+}
+
+function unreadable(table: NumberedTable | "machine", key: number | string): RaftError {
   return new RaftError("ERR_STORAGE_CORRUPT", `the record ${key} of "${table}" fails its checksum, or is not found`);
 }

@@ -3,7 +3,7 @@ import type { Batch, Configuration } from "../raft/entry.ts";
 import type { TermRun } from "../raft/log.ts";
 import { corrupt, decodeRecord, encodeRecord, sealBatch } from "./codec.ts";
 import type { Records, RecordWrite } from "./records.ts";
-import type { StoreIdentity } from "./store.ts";
+import type { AppliedState, StoreIdentity } from "./store.ts";
 
 /** What the records of `meta` hold, by their keys. */
 export interface Meta {
@@ -15,6 +15,7 @@ export interface Meta {
   readonly incarnation: number;
   readonly log: LogPointer;
   readonly snapshot: SnapshotPointer | null;
+  readonly machine: MachinePointer | null;
 }
 
 /** Where the live log begins. Records before it are left over from what was compacted or reset. */
@@ -35,6 +36,15 @@ export interface SnapshotPointer {
   readonly info: SnapshotInfo;
   readonly firstKey: number;
 }
+
+/** The state of a durable machine that is in force; null: there is none. */
+export interface MachinePointer {
+  /** What all its keys begin with. Another state that is to take its place is written beside it, under the other one. */
+  readonly side: Side;
+  readonly applied: AppliedState;
+}
+
+export type Side = "a" | "b";
 
 /** A write of one record of `meta`. */
 export function metaWrite<Key extends keyof Meta>(key: Key, value: Meta[Key]): RecordWrite {

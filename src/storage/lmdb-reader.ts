@@ -1,6 +1,7 @@
 import type { Database } from "lmdb";
 import { InvariantError } from "../raft/errors.ts";
-import { brokenFile } from "./lmdb.ts";
+import { brokenFile, MAX_TABLES, pageOf } from "./lmdb.ts";
+import { keyBytes, keyText } from "./machine-keys.ts";
 import type { NumberedTable, Records, Table } from "./records.ts";
 
 /** The records of a store as they were when it was opened. Nothing can be written. */
@@ -23,19 +24,36 @@ export async function openForReading(path: string): Promise<RecordReader> {
       noSubdir: false,
       encoding: "binary",
       readOnly: true,
-      maxDbs: TABLES.length + 1,
+      maxDbs: MAX_TABLES,
     }),
   );
   try {
-    const tables = Object.fromEntries(TABLES.map((name) => [name, openTable(name)])) as Tables;
+    const tables = {
+      meta: openTable({ name: "meta" }),
+      log: openTable({ name: "log" }),
+      terms: openTable({ name: "terms" }),
+      snapshot: openTable({ name: "snapshot" }),
+      machine: openTable<Uint8Array>({ name: "machine", keyEncoding: "binary" }),
+    };
     const transaction = root.useReadTransaction();
     const inTransaction = { transaction };
     const keys = (table: NumberedTable, range: { start: number; reverse?: boolean; limit?: number }) =>
       [...(tables[table]?.getKeys({ ...range, transaction }) ?? [])].map(Number);
     return {
-      get: (table, key) => tables[table]?.get(key, inTransaction),
+      get: (table, key) => {
+        if (table === "machine") return tables.machine?.get(keyBytes(String(key)), inTransaction);
+        return tables[table]?.get(key, inTransaction);
+      },
       floor: (table, key) => keys(table, { start: key, reverse: true, limit: 1 })[0],
       keysFrom: (table, key, limit) => keys(table, { start: key, ...(limit === undefined ? {} : { limit }) }),
+      page: (range) => (tables.machine === undefined ? [] : pageOf(tables.machine, range, transaction)),
+      machineKeys: ({ from, to, limit }) => {
+        const range = { start: keyBytes(from), end: keyBytes(to), limit, transaction };
+        return [...(tables.machine?.getKeys(range) ?? [])].map(keyText);
+      },
+      freeze() {
+        throw new InvariantError("what is read stands still");
+      },
       count: (table) => (tables[table]?.getStats() as { entryCount?: number } | undefined)?.entryCount ?? 0,
       commit() {
         throw new InvariantError("the store was opened for reading");
@@ -51,9 +69,12 @@ export async function openForReading(path: string): Promise<RecordReader> {
   }
 
   /** A table that was never made is as good as empty. */
-  function openTable(name: Table): Database<Uint8Array, string | number> | undefined {
+  function openTable<Key extends string | number | Uint8Array = string | number>(options: {
+    readonly name: Table;
+    readonly keyEncoding?: "binary";
+  }): Database<Uint8Array, Key> | undefined {
     try {
-      return root.openDB<Uint8Array, string | number>({ name, encoding: "binary" });
+      return root.openDB<Uint8Array, Key>({ ...options, encoding: "binary" });
     } catch (error) {
       if (error instanceof Error && NOT_FOUND.test(error.message)) return undefined;
       throw error;
@@ -68,8 +89,5 @@ function orBroken<T>(call: () => T): T {
     throw brokenFile(error) ?? error;
   }
 }
-
-const TABLES = ["meta", "log", "terms", "snapshot"] as const satisfies readonly Table[];
-type Tables = Record<Table, Database<Uint8Array, string | number> | undefined>;
 
 const NOT_FOUND = /not ?found/i;

@@ -1,11 +1,12 @@
-import type { Database, RootDatabase } from "lmdb";
+import type { Database, RootDatabase, Transaction } from "lmdb";
 import { RaftError } from "../raft/errors.ts";
 import { corrupt, storageError } from "./codec.ts";
 import type { Gate } from "./gate.ts";
 import { dataFile, hasDataFile, prepareFolder, sync, syncFolders } from "./lmdb-file.ts";
+import { keyBytes, keyText } from "./machine-keys.ts";
 import { openRecords, storeLost } from "./opening.ts";
 import { RecordStore } from "./record-store.ts";
-import type { NumberedTable, Records, RecordWrite, Table } from "./records.ts";
+import type { FrozenTable, KeyedRecord, KeyRange, NumberedTable, Records, RecordWrite, Table } from "./records.ts";
 import { noRoom } from "./room.ts";
 import type { Durability, StoreOptions } from "./store.ts";
 
@@ -53,7 +54,10 @@ export class LmdbStore extends RecordStore {
   }
 }
 
-type Tables = Readonly<Record<Table, Database<Uint8Array, string | number>>>;
+/** The tables of an environment. That of the machine has keys in bytes of our own making. */
+export interface Tables extends Readonly<Record<Exclude<Table, "machine">, Database<Uint8Array, string | number>>> {
+  readonly machine: Database<Uint8Array, Uint8Array>;
+}
 
 /** What an error of LMDB is about when the file is to blame: page not found, corrupted, version mismatch, invalid. */
 const BROKEN_FILE = new Set<unknown>([-30797, -30796, -30794, -30793]);
@@ -88,7 +92,7 @@ export async function openEnvironment({
       // What is visible is durable, and lmdb needs no exit listener.
       overlappingSync: false,
       noSync: durability === "process",
-      maxDbs: TABLES.length + 1,
+      maxDbs: MAX_TABLES,
     }),
   );
   try {
@@ -100,12 +104,15 @@ export async function openEnvironment({
   }
 }
 
-const TABLES = ["meta", "log", "terms", "snapshot"] as const satisfies readonly Table[];
+/** Those of a store, and the one in which LMDB keeps their names. */
+export const MAX_TABLES = 6;
 
-function openTables(root: RootDatabase<Uint8Array, string | number>): Tables {
+/** Opens or makes the tables. */
+export function openTables(root: RootDatabase<Uint8Array, string | number>): Tables {
   // Keys in lmdb's ordered encoding: as 32-bit integers, the other choice, indices would wrap.
   const table = (name: Table) => root.openDB<Uint8Array, string | number>({ name, encoding: "binary" });
-  return { meta: table("meta"), log: table("log"), terms: table("terms"), snapshot: table("snapshot") };
+  const machine = root.openDB<Uint8Array, Uint8Array>({ name: "machine", encoding: "binary", keyEncoding: "binary" });
+  return { meta: table("meta"), log: table("log"), terms: table("terms"), snapshot: table("snapshot"), machine };
 }
 
 function lmdbRecords(
@@ -125,15 +132,37 @@ function lmdbRecords(
         root.resetReadTxn();
       }
     });
+  const views = new Set<FrozenTable>();
   const apply = ({ table, key, value, append }: RecordWrite): unknown => {
+    if (table === "machine") {
+      if (value !== undefined) return tables.machine.putSync(keyBytes(String(key)), value);
+      // There may be no such record: what was made and removed between two saves was never written.
+      tables.machine.removeSync(keyBytes(String(key)));
+      return true;
+    }
     if (value === undefined) return tables[table].removeSync(key);
     return append === true ? tables[table].putSync(key, value, APPEND) : tables[table].putSync(key, value);
   };
   return {
-    get: (table, key) => reading(() => tables[table].get(key)),
+    get: (table, key) =>
+      reading(() => (table === "machine" ? tables.machine.get(keyBytes(String(key))) : tables[table].get(key))),
     floor: (table, key) => reading(() => keys(tables, table, { start: key, reverse: true, limit: 1 })[0]),
     keysFrom: (table, key, limit) =>
       reading(() => keys(tables, table, { start: key, ...(limit === undefined ? {} : { limit }) })),
+    page: (range) => reading(() => pageOf(tables.machine, range)),
+    machineKeys: ({ from, to, limit }) =>
+      reading(() => [...tables.machine.getKeys({ start: keyBytes(from), end: keyBytes(to), limit })].map(keyText)),
+    freeze(): FrozenTable {
+      const transaction = reading(() => root.useReadTransaction());
+      const frozen: FrozenTable = {
+        page: (range) => reading(() => pageOf(tables.machine, range, transaction)),
+        release() {
+          if (views.delete(frozen)) reading(() => transaction.done());
+        },
+      };
+      views.add(frozen);
+      return frozen;
+    },
     commit(writes) {
       const transaction = () =>
         root.transactionSync(() => {
@@ -150,11 +179,31 @@ function lmdbRecords(
       if (result === ABORT) throw corrupt("the records on disk are not those that were opened");
     },
     async close() {
+      for (const frozen of views) frozen.release();
       // With nothing but synchronous writes all of it happens in this call.
       await native(() => root.close());
       if (durability === "process") sync(dataFile(path));
     },
   };
+}
+
+const PAGE_BYTES = 1 << 20;
+
+/** The records of a range of `machine`; of a frozen state when it is given one. */
+export function pageOf(
+  table: Tables["machine"],
+  { from, to, limit }: KeyRange,
+  transaction?: Transaction,
+): KeyedRecord[] {
+  const range = { start: keyBytes(from), end: keyBytes(to), limit, ...(transaction && { transaction }) };
+  const records: KeyedRecord[] = [];
+  let bytes = 0;
+  for (const { key, value } of table.getRange(range)) {
+    records.push({ key: keyText(key), value });
+    bytes += value.byteLength;
+    if (bytes >= PAGE_BYTES) break;
+  }
+  return records;
 }
 
 const APPEND = { append: true };

@@ -1,7 +1,7 @@
 import { storageError } from "./codec.ts";
 import { openRecords } from "./opening.ts";
 import { RecordStore } from "./record-store.ts";
-import type { NumberedTable, Records, RecordWrite, Table } from "./records.ts";
+import type { FrozenTable, KeyedRecord, KeyRange, NumberedTable, Records, RecordWrite, Table } from "./records.ts";
 import type { StoreOptions } from "./store.ts";
 
 /** Which disk the store is on. */
@@ -40,6 +40,7 @@ export class MemoryDisk implements Records {
     log: new MemoryTable(),
     terms: new MemoryTable(),
     snapshot: new MemoryTable(),
+    machine: new MemoryTable(),
   };
   /** What takes the unsynced commits back, oldest first. */
   #undo: RecordWrite[] = [];
@@ -89,6 +90,19 @@ export class MemoryDisk implements Records {
     return this.#tables[table].keysFrom(key, limit);
   }
 
+  page(range: KeyRange): KeyedRecord[] {
+    return pageOf(this.#tables.machine, range);
+  }
+
+  machineKeys(range: KeyRange): string[] {
+    return this.#tables.machine.keysBetween(range);
+  }
+
+  freeze(): FrozenTable {
+    const frozen = this.#tables.machine.copy();
+    return { page: (range) => pageOf(frozen, range), release: () => {} };
+  }
+
   commit(writes: readonly RecordWrite[]): void {
     const ms = this.latencyMs();
     if (ms > 0) this.onDelay(ms);
@@ -111,23 +125,56 @@ export class MemoryDisk implements Records {
   }
 }
 
-/** A map that knows the order of those of its keys that are numbers. */
+const PAGE_BYTES = 1 << 20;
+
+function pageOf(table: MemoryTable, range: KeyRange): KeyedRecord[] {
+  const records: KeyedRecord[] = [];
+  let bytes = 0;
+  for (const key of table.keysBetween(range)) {
+    const value = table.get(key)?.slice();
+    if (value === undefined || bytes >= PAGE_BYTES) break;
+    records.push({ key, value });
+    bytes += value.byteLength;
+  }
+  return records;
+}
+
+/** A map that knows the order of its keys: of numbers, or of strings when it is asked for it. */
 class MemoryTable {
-  readonly #values = new Map<string | number, Uint8Array>();
+  readonly #values: Map<string | number, Uint8Array>;
   /** Ascending. Nearly all changes are at the end. */
   readonly #indices: number[] = [];
+  /** The keys that are strings, in order; undefined when that has changed since it was asked for. */
+  #sorted: string[] | undefined;
+
+  constructor(values = new Map<string | number, Uint8Array>()) {
+    this.#values = values;
+  }
+
+  /** Of a table of strings. The values are never written to, only replaced. */
+  copy(): MemoryTable {
+    return new MemoryTable(new Map(this.#values));
+  }
 
   get(key: string | number): Uint8Array | undefined {
     return this.#values.get(key);
   }
 
   set(key: string | number, value: Uint8Array): void {
+    if (typeof key === "string" && !this.#values.has(key)) this.#sorted = undefined;
     if (typeof key === "number" && !this.#values.has(key)) this.#indices.splice(this.#countUpTo(key), 0, key);
     this.#values.set(key, value);
   }
 
   delete(key: string | number): void {
-    if (this.#values.delete(key) && typeof key === "number") this.#indices.splice(this.#countUpTo(key) - 1, 1);
+    if (!this.#values.delete(key)) return;
+    if (typeof key === "number") this.#indices.splice(this.#countUpTo(key) - 1, 1);
+    else this.#sorted = undefined;
+  }
+
+  keysBetween({ from, to, limit }: KeyRange): string[] {
+    this.#sorted ??= [...this.#values.keys()].map(String).sort();
+    return this.#sorted.slice(lowerBound(this.#sorted, from), lowerBound(this.#sorted, to)).slice(0, limit);
   }
 
   floor(key: number): number | undefined {
@@ -150,4 +197,16 @@ class MemoryTable {
     }
     return low;
   }
+}
+
+/** The position of the first that is not less than `key`. */
+function lowerBound(sorted: readonly string[], key: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] ?? "") < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

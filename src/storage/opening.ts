@@ -35,6 +35,10 @@ export function openRecords(records: Records, options: StoreOptions): OpenedReco
   const pointer = readMeta(records, "snapshot");
   const snapshot = pointer?.info;
   const { log, lastTime } = openLog(records, snapshot);
+  const machine = readMeta(records, "machine");
+  if ((machine?.applied.index ?? 0) > log.lastIndex) {
+    throw corrupt(`the machine's state of entry ${machine?.applied.index} does not fit ${describeLog(log)}`);
+  }
   if (used) records.commit([metaWrite("incarnation", incarnation)]);
   const { firstIndex, lastIndex, terms, firstPosition, endPosition } = log;
   const state: StoredState = {
@@ -43,6 +47,7 @@ export function openRecords(records: Records, options: StoreOptions): OpenedReco
     hardState: { currentTerm, votedFor },
     configuration: snapshot?.configuration ?? configuration,
     snapshot,
+    applied: machine?.applied,
     firstIndex,
     lastIndex,
     lastTime,
@@ -50,7 +55,7 @@ export function openRecords(records: Records, options: StoreOptions): OpenedReco
     firstPosition,
     endPosition,
   };
-  return { state, bounds: { log, snapshots: openSnapshots(records, pointer) } };
+  return { state, bounds: { log, snapshots: openSnapshots(records, pointer), machine } };
 }
 
 /** What is thrown when a peer that has had a store finds none. */
@@ -70,6 +75,7 @@ function create(records: Records, { identity, configuration, born }: StoreOption
     metaWrite("incarnation", 1),
     metaWrite("log", { firstIndex: batch.firstIndex, shift: 0, position: 0, time: 0 }),
     metaWrite("snapshot", null),
+    metaWrite("machine", null),
     batchWrite(batch, 0),
     termWrite(batch, 0),
   ]);

@@ -13,11 +13,12 @@ import {
   planTruncation,
   readBatches,
 } from "./log-records.ts";
+import { pageOf, planChange, planReplacement, recordAt, sideOf } from "./machine-records.ts";
 import type { OpenedRecords } from "./opening.ts";
-import type { NumberedTable, Records, RecordWrite } from "./records.ts";
+import type { FrozenTable, KeyRange, Records, RecordWrite } from "./records.ts";
 import { chunkAt, describeSnapshot, planChunk, planSnapshot } from "./snapshot-records.ts";
-import type { Store, StoredState } from "./store.ts";
-import { ALL_TABLES, type Bounds, leftOver, planSweep } from "./sweeping.ts";
+import type { MachineChange, MachineTable, Store, StoredState } from "./store.ts";
+import { ALL_TABLES, type Bounds, leftOver, planSweep, type SweptTable } from "./sweeping.ts";
 
 /** For a chunk of the size that peers make, and its checksum. */
 const SCRATCH_BYTES = (256 << 10) + 64;
@@ -29,10 +30,11 @@ const NOTHING = new Uint8Array();
  */
 export class RecordStore implements Store {
   readonly state: StoredState;
+  readonly machine: MachineTable;
   readonly #records: Records;
   #bounds: Bounds;
   /** Where there may be records that are not in use. */
-  #unswept: ReadonlySet<NumberedTable> = ALL_TABLES;
+  #unswept: ReadonlySet<SweptTable> = ALL_TABLES;
   /**
    * Where the first chunk of a save is sealed, mostly the only one: a commit copies what it is given. Half a gigabyte of
    * chunks in memory of their own would keep the garbage collector busy with all else that there is.
@@ -47,11 +49,17 @@ export class RecordStore implements Store {
     this.#records = records;
     this.state = state;
     this.#bounds = bounds;
+    this.machine = {
+      get: (key) => this.#read(() => recordAt(this.#records, sideOf(this.#bounds.machine), key)),
+      page: (range) => this.#read(() => pageOf(this.#records, sideOf(this.#bounds.machine), range)),
+      freeze: () => this.#freeze(),
+      replace: (content, applied) => this.#replace(content, applied),
+    };
   }
 
-  save(save: Save): void {
+  save(save: Save, change?: MachineChange): void {
     this.#write(() => {
-      const { writes, bounds } = this.#plan(save);
+      const { writes, bounds } = this.#plan(save, change);
       if (writes.length === 0) return;
       const swept = planSweep(this.#records, this.#unswept, this.#bounds, writes);
       this.#records.commit([...writes, ...swept.writes]);
@@ -96,6 +104,25 @@ export class RecordStore implements Store {
     return this.#closed;
   }
 
+  #freeze(): FrozenTable {
+    const side = sideOf(this.#bounds.machine);
+    const frozen = this.#read(() => this.#records.freeze());
+    return {
+      page: (range: KeyRange) => this.#read(() => pageOf(frozen, side, range)),
+      release: () => frozen.release(),
+    };
+  }
+
+  #replace(...[content, applied]: Parameters<MachineTable["replace"]>): void {
+    const plans = planReplacement(this.#records, this.#bounds.machine, content, applied);
+    // What the content throws is no failure of the store: what was written of it so far is swept as other left-overs are.
+    this.#unswept = new Set([...this.#unswept, "machine"]);
+    for (const { writes, pointer } of plans) {
+      this.#write(() => this.#records.commit(writes));
+      this.#bounds = { ...this.#bounds, machine: pointer };
+    }
+  }
+
   #checkUsable(): void {
     if (this.#closed !== undefined) throw new RaftError("ERR_STOPPED", "the store is closed");
   }
@@ -120,9 +147,9 @@ export class RecordStore implements Store {
     }
   }
 
-  #plan(save: Save): { writes: RecordWrite[]; bounds: Bounds } {
+  #plan(save: Save, change: MachineChange | undefined): { writes: RecordWrite[]; bounds: Bounds } {
     const writes: RecordWrite[] = [];
-    let { log, snapshots } = this.#bounds;
+    let { log, snapshots, machine } = this.#bounds;
     if (save.hardState !== undefined) writes.push(metaWrite("hardState", save.hardState));
     for (const [at, chunk] of save.chunks.entries()) {
       snapshots = planChunk(writes, snapshots, chunk, at === 0 ? this.#scratch : NOTHING);
@@ -132,7 +159,8 @@ export class RecordStore implements Store {
     log = this.#planLog(writes, log, save);
     const snapshot = snapshots.pointer?.info;
     invariant(meets(log, snapshot), () => `${describeLog(log)} does not fit ${describeSnapshot(snapshot)}`);
-    return { writes, bounds: { log, snapshots } };
+    if (change !== undefined) machine = planChange(writes, machine, change);
+    return { writes, bounds: { log, snapshots, machine } };
   }
 
   #planLog(writes: RecordWrite[], before: LogBounds, { truncateFrom, batches, compactTo }: Save): LogBounds {

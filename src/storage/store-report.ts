@@ -1,7 +1,7 @@
 import type { HardState, SnapshotInfo } from "../raft/effects.ts";
 import type { Configuration, EntryKind } from "../raft/entry.ts";
 import type { TermRun } from "../raft/log.ts";
-import type { StoreIdentity } from "./store.ts";
+import type { AppliedState, StoreIdentity } from "./store.ts";
 
 /** What is in a store, as plain data. What cannot be read is undefined, and `problems` says why. */
 export interface StoreReport {
@@ -16,6 +16,8 @@ export interface StoreReport {
   readonly log: LogReport | undefined;
   /** Undefined also when there is none. */
   readonly snapshot: SnapshotInfo | undefined;
+  /** Which entry the state of a durable machine stands behind; undefined also when there is none. */
+  readonly applied: AppliedState | undefined;
   /** Checksums found good and bad; and how many of those records are only waiting to be removed. */
   readonly records: { readonly good: number; readonly bad: number; readonly unused: number };
   /** What is wrong, the first of it; empty when nothing was found. */
@@ -61,6 +63,7 @@ export const EMPTY_REPORT: StoreReport = {
   configuration: undefined,
   log: undefined,
   snapshot: undefined,
+  applied: undefined,
   records: { good: 0, bad: 0, unused: 0 },
   problems: [],
   remarks: [],

@@ -1,6 +1,7 @@
 import type { HardState, Save, SnapshotInfo } from "../raft/effects.ts";
 import type { Batch, Configuration } from "../raft/entry.ts";
 import type { TermRun } from "../raft/log.ts";
+import type { FrozenTable, KeyedRecord, KeyRange } from "./records.ts";
 
 /** Whose store this is. The store repeats it, so that a store put in another's place is found out. */
 export interface StoreIdentity {
@@ -22,6 +23,43 @@ export interface StoreOptions {
   readonly born: boolean;
 }
 
+/** Which entry the state of a durable machine stands behind. */
+export interface AppliedState {
+  /** lastApplied: of the last entry whose effect is in it. */
+  readonly index: number;
+  /** The time stamp of that entry. */
+  readonly time: number;
+  /** Of the state machine that wrote it. */
+  readonly version: number;
+}
+
+/** What a durable machine's state comes to by applying entries. */
+export interface MachineChange {
+  readonly applied: AppliedState;
+  /** New values, ready to be copied; undefined removes the record, if there is one. A key comes once. */
+  readonly records: readonly { readonly key: string; readonly value: Uint8Array | undefined }[];
+}
+
+/** The state of a durable machine: bytes under strings, in the order of their UTF-16 units. */
+export interface MachineTable {
+  /** The bytes are the caller's. @throws RaftError `ERR_STORAGE_CORRUPT` when the record fails its checksum. */
+  get(key: string): Uint8Array | undefined;
+  /**
+   * Fewer than `limit` records only when there are no more, or when they take more than about 1 MiB; at least one.
+   * @throws RaftError as `get` does.
+   */
+  page(range: KeyRange): KeyedRecord[];
+  /** The table as it is now, to be read while it changes: a read transaction. */
+  freeze(): FrozenTable;
+  /**
+   * Puts another state in the place of all that is there: in bounded writes, the last of which brings it into force. A
+   * crash before that leaves the state that was there. Whatever was frozen must be released.
+   * @param records in any order; a key comes once.
+   * @throws what `records` throws, and then the state is what it was; RaftError as `save` does.
+   */
+  replace(records: Iterable<KeyedRecord>, applied: AppliedState): void;
+}
+
 /** What a peer knows when it starts. */
 export interface StoredState {
   /** How often this store has been opened by a peer, this time included; durable before `open` returns. */
@@ -32,6 +70,8 @@ export interface StoredState {
   /** The snapshot's, or, without one, the one the cluster began with. */
   readonly configuration: Configuration;
   readonly snapshot: SnapshotInfo | undefined;
+  /** What is in `machine`; undefined when no durable machine has left anything there. Committed, as the snapshot is. */
+  readonly applied: AppliedState | undefined;
   /**
    * The range of the log. It begins with entry 1 or behind one that the snapshot covers, and reaches to the snapshot's
    * entry at least; when all was compacted it is empty, and `lastIndex` is just before `firstIndex`.
@@ -60,8 +100,11 @@ export interface Store {
   /** What was there when the store was opened. */
   readonly state: StoredState;
 
+  /** The state of a durable machine, as of the last save that brought a change of it. */
+  readonly machine: MachineTable;
+
   /**
-   * Writes all of `save` in one atomic step; on return it is as durable as this store promises. The batches carry
+   * Writes all of `save`, and with it what became of a durable machine, in one atomic step; on return it is as durable as this store promises. The batches carry
    * their positions, which continue those of the batches before them, but may begin anywhere when the log is empty; their
    * checksums are filled in, in place.
    *
@@ -73,7 +116,7 @@ export interface Store {
    * snapshot would not meet.
    * From then on every save throws the same.
    */
-  save(save: Save): void;
+  save(save: Save, change?: MachineChange): void;
 
   /**
    * Removes some of the records that nothing refers to any more, in a write of its own; for when there is nothing else

@@ -1,19 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { LaneReply, LaneRequest } from "../../src/actors/protocol.ts";
-import { Shell } from "../../src/actors/shell.ts";
-import { decodeFrames, encodeFrames, type Packet } from "../../src/actors/wire.ts";
 import { decodeResults, pack } from "../../src/machine/codec.ts";
 import { Sessions } from "../../src/machine/sessions.ts";
 import { joinContent } from "../../src/machine/snapshot-content.ts";
 import type { StateMachine } from "../../src/machine/state-machine.ts";
-import type { Save } from "../../src/raft/effects.ts";
-import { EntryKind, packEntries } from "../../src/raft/entry.ts";
-import type { AppendEntries, Message } from "../../src/raft/message.ts";
-import { DEFAULT_LIMITS } from "../../src/raft/options.ts";
-import { MemoryDisk, MemoryStore } from "../../src/storage/memory.ts";
-import type { Store } from "../../src/storage/store.ts";
-
-const CLIENT = 1;
+import { MemoryDisk } from "../../src/storage/memory.ts";
+import { CLIENT, onePeer, propose } from "./fixtures/one-peer.ts";
 
 /** Remembers what it was told; throws at the command "refuse". */
 class Recorder implements StateMachine<string, number, unknown, readonly string[]> {
@@ -35,134 +26,8 @@ class Recorder implements StateMachine<string, number, unknown, readonly string[
   }
 }
 
-/** A shell of peer "a" with everything around it in plain sight. `journal` holds what it did, in order. */
-function setUp(peers: readonly string[], disk = new MemoryDisk(), snapshotEvery = 0, maxPendingBytes = 1_000_000) {
-  const journal: string[] = [];
-  const sent: { to: string; message: Message }[] = [];
-  const packets: Packet[] = [];
-  const replies: LaneReply[] = [];
-  const time = { now: 0 };
-  const identity = { cluster: "c", peer: "a", store: "s" };
-  const memory = MemoryStore.open({ disk, identity, configuration: { voters: peers }, born: false });
-  const saves: Save[] = [];
-  /** The bytes of each reading of the log. */
-  const reads: number[] = [];
-  const store: Store = {
-    state: memory.state,
-    save(save) {
-      journal.push("save");
-      saves.push(save);
-      memory.save(save);
-    },
-    read(from, maxBytes) {
-      const batches = memory.read(from, maxBytes);
-      reads.push(batches.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
-      return batches;
-    },
-    readChunk: (index, chunk) => memory.readChunk(index, chunk),
-    readSnapshot: () => memory.readSnapshot(),
-    sweep: () => memory.sweep(),
-    close: () => memory.close(),
-  };
-  const machine = new Recorder();
-  const shell = new Shell({
-    group: "g",
-    raft: {
-      ...DEFAULT_LIMITS,
-      id: "a",
-      heartbeatMs: 50,
-      electionMs: [150, 300],
-      commitNewsMs: 5,
-      snapshotTail: 0,
-      snapshotTailMax: 100,
-      random: () => 0,
-    },
-    store,
-    machine: machine as StateMachine,
-    clock: { now: () => time.now, wall: () => 1_000 + time.now },
-    send: (batch) => {
-      for (const packet of batch) {
-        packets.push(packet);
-        for (const message of decodeFrames(packet.bytes)) {
-          journal.push(`${message.type} to ${packet.to}`);
-          sent.push({ to: packet.to, message });
-        }
-      }
-    },
-    reply: (_client, batch) => {
-      journal.push("reply");
-      replies.push(...batch);
-    },
-    calls: { enter: () => {}, leave: () => {} },
-    publish: () => {},
-    trace: false,
-    snapshotEvery,
-    maxPendingBytes,
-    onSnapshot: ({ index }, installed) => journal.push(`${installed ? "installed" : "took"} a snapshot of ${index}`),
-    onSnapshotFailed: (error) => journal.push(error.message),
-  });
-  shell.addClient(CLIENT);
-  const packetFrom = (from: string, messages: readonly Message[], isQuiet: boolean): Packet => {
-    const ends = { from, to: "a", fromIncarnation: 1, toIncarnation: 1 };
-    return { kind: "packet", group: "g", ...ends, isQuiet, bytes: encodeFrames(messages) };
-  };
-  const deliver = (from: string, ...messages: Message[]) => shell.deliver(packetFrom(from, messages, false));
-  return {
-    shell,
-    machine,
-    journal,
-    packets,
-    replies,
-    saves,
-    reads,
-    time,
-    deliver,
-    deliverQuiet: (from: string, message: Message, arrivedAt: number) =>
-      shell.deliver({ ...packetFrom(from, [message], true), arrivedAt }),
-    take: () => sent.splice(0),
-    /** Wins the next election, with the vote of "b". */
-    elect() {
-      time.now += 1_000;
-      shell.turn();
-      const term = shell.raft.currentTerm + 1;
-      deliver("b", { type: "PreVoteReply", term: term - 1, proposedTerm: term, voteGranted: true });
-      shell.turn();
-      deliver("b", { type: "RequestVoteReply", term, voteGranted: true });
-      shell.turn();
-      this.acknowledge("b");
-      shell.turn();
-      journal.length = 0;
-      replies.length = 0;
-      saves.length = 0;
-    },
-    /** What `peer` would answer to the last AppendEntries. */
-    acknowledge(peer: string) {
-      const last = sent
-        .filter(
-          (one): one is { to: string; message: AppendEntries } =>
-            one.to === peer && one.message.type === "AppendEntries",
-        )
-        .at(-1);
-      if (last === undefined) throw new Error(`nothing was sent to ${peer}`);
-      const { term, round, prevLogIndex, batches } = last.message;
-      const matchIndex = batches.at(-1)?.lastIndex ?? prevLogIndex;
-      deliver(peer, {
-        type: "AppendEntriesReply",
-        term,
-        round,
-        success: true,
-        prevLogIndex,
-        matchIndex,
-        conflictIndex: 0,
-        conflictTerm: -1,
-      });
-    },
-  };
-}
-
-function propose(firstId: number, ...commands: unknown[]): LaneRequest {
-  const packed = packEntries(EntryKind.command, commands.map(pack));
-  return { kind: "propose", firstId, count: commands.length, packed, tellAppended: false };
+function setUp(peers: readonly string[], disk?: MemoryDisk, snapshotEvery?: number, maxPendingBytes?: number) {
+  return onePeer(new Recorder(), peers, disk, snapshotEvery, maxPendingBytes);
 }
 
 describe("a turn of the shell", () => {

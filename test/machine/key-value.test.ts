@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decode, pack } from "../../src/machine/codec.ts";
-import { KeyValueMap } from "../../src/machine/key-value.ts";
+import { KeyValueMap, type KeyValueMapOptions } from "../../src/machine/key-value.ts";
 import type { KeyValueCommand, KeyValuePage, KeyValueWrite } from "../../src/machine/key-value-types.ts";
+import { durableMap, type MapUnderTest } from "./fixtures/durable-map.ts";
 
 const keys = fc.constantFrom("a", "b", "c", "ab", "é", "__proto__", "constructor");
 const values = fc.oneof(
@@ -98,7 +99,7 @@ class Twin {
   }
 }
 
-function applied(map: KeyValueMap, command: KeyValueCommand): unknown {
+function applied(map: MapUnderTest, command: KeyValueCommand): unknown {
   try {
     return map.apply(decode(pack(command)) as KeyValueCommand);
   } catch {
@@ -106,21 +107,26 @@ function applied(map: KeyValueMap, command: KeyValueCommand): unknown {
   }
 }
 
-function contentOf(map: KeyValueMap): [string, unknown][] {
+function contentOf(map: MapUnderTest): [string, unknown][] {
   return (map.query({ op: "keys" }) as string[]).map((key) => [key, map.query({ op: "get", key })]);
 }
 
-function filled(...all: KeyValueCommand[]): KeyValueMap {
-  const map = new KeyValueMap();
-  for (const command of all) map.apply(command);
-  return map;
-}
+const KINDS = [
+  ["KeyValueMap", (options?: KeyValueMapOptions): MapUnderTest => new KeyValueMap(options)],
+  ["DurableKeyValueMap", durableMap],
+] as const;
 
-describe("KeyValueMap", () => {
+describe.each(KINDS)("%s", (_, make) => {
+  function filled(...all: KeyValueCommand[]): MapUnderTest {
+    const map = make();
+    for (const command of all) map.apply(command);
+    return map;
+  }
+
   test("does what a dumb twin does, command by command", () => {
     fc.assert(
       fc.property(fc.array(commands, { maxLength: 60 }), (all) => {
-        const map = new KeyValueMap();
+        const map = make();
         const twin = new Twin();
         for (const command of all) expect(applied(map, command)).toStrictEqual(twin.apply(command));
         expect(contentOf(map)).toStrictEqual(twin.sorted());
@@ -133,7 +139,7 @@ describe("KeyValueMap", () => {
   test("a snapshot shows the state of its moment, however it is pulled between later commands", () => {
     fc.assert(
       fc.property(fc.array(commands), fc.array(commands), (before, after) => {
-        const map = new KeyValueMap();
+        const map = make();
         for (const command of before) applied(map, command);
         const content = contentOf(map);
         const snapshot = map.snapshot();
@@ -146,12 +152,12 @@ describe("KeyValueMap", () => {
   });
 
   test("a snapshot of many chunks survives being cut anew", () => {
-    const map = new KeyValueMap();
+    const map = make();
     for (let at = 0; at < 3_000; at++) map.apply({ op: "put", key: `k${at}`, value: "v".repeat(100) });
     const chunks = [...map.snapshot()];
     expect(chunks.length).toBeGreaterThan(3);
     const whole = Buffer.concat(chunks);
-    const restored = new KeyValueMap();
+    const restored = make();
     restored.restore(
       (function* cut() {
         for (let at = 0; at < whole.length; at += 999) yield whole.subarray(at, at + 999);
@@ -216,7 +222,7 @@ describe("KeyValueMap", () => {
   });
 
   test("bad queries throw", () => {
-    const map = new KeyValueMap();
+    const map = make();
     expect(() => map.query(undefined as never)).toThrow("expected a query, got undefined");
     expect(() => map.query({ op: "count" } as never)).toThrow(
       "op: expected get, entry, keys, scan, changes, size or digest, got 'count'",
@@ -225,7 +231,7 @@ describe("KeyValueMap", () => {
   });
 
   test("a version counts the writes of a key, and a set of another version changes nothing", () => {
-    const map = new KeyValueMap();
+    const map = make();
     expect(map.apply({ op: "set", key: "k", value: "a", version: 1 })).toEqual({ ok: false, version: 0 });
     expect(map.apply({ op: "set", key: "k", value: "a", version: 0 })).toEqual({ ok: true, version: 1 });
     expect(map.apply({ op: "set", key: "k", value: "b", version: 0 })).toEqual({ ok: false, version: 1 });
@@ -237,7 +243,7 @@ describe("KeyValueMap", () => {
 
   test("a restored map goes on with versions where the other was", () => {
     const map = filled({ op: "put", key: "k", value: 1 }, { op: "put", key: "k", value: 2 });
-    const restored = new KeyValueMap();
+    const restored = make();
     restored.restore(map.snapshot());
     expect(restored.query({ op: "entry", key: "k" })).toEqual({ key: "k", value: 2, version: 2 });
   });
@@ -277,7 +283,7 @@ describe("KeyValueMap", () => {
   });
 
   test("keys and strings have their limits", () => {
-    const map = new KeyValueMap();
+    const map = make();
     const longest = "é".repeat(512);
     expect(map.apply({ op: "put", key: longest, value: 1 })).toBe(false);
     expect(() => map.apply({ op: "put", key: `${longest}x`, value: 1 })).toThrow("key: expected at most 1024 bytes");
@@ -286,7 +292,7 @@ describe("KeyValueMap", () => {
   });
 
   test("tells what has changed since an index, each key once for one transaction", () => {
-    const map = new KeyValueMap();
+    const map = make();
     map.apply({ op: "put", key: "a", value: 1 }, { index: 5 });
     map.apply(
       {
@@ -308,7 +314,7 @@ describe("KeyValueMap", () => {
   });
 
   test("keeps so many changes, and says from where on they are all there", () => {
-    const map = new KeyValueMap({ maxChanges: 3 });
+    const map = make({ maxChanges: 3 });
     for (let index = 1; index <= 20; index++) map.apply({ op: "put", key: "k", value: index }, { index });
     expect(map.query({ op: "changes", after: 16 })).toEqual({ changes: [], firstIndex: 18, upTo: undefined });
     const changes = [18, 19, 20].map((index) => ({ index, key: "k", value: index, version: index }));
@@ -316,9 +322,9 @@ describe("KeyValueMap", () => {
   });
 
   test("a restored map has no changes before its snapshot, and says so", () => {
-    const map = new KeyValueMap();
+    const map = make();
     map.apply({ op: "put", key: "k", value: 1 }, { index: 9 });
-    const restored = new KeyValueMap();
+    const restored = make();
     restored.restore(map.snapshot());
     expect(restored.query({ op: "changes", after: 8 })).toEqual({ changes: [], firstIndex: 10, upTo: undefined });
     expect(restored.query({ op: "changes", after: 9 })).toEqual({ changes: [], firstIndex: 10, upTo: undefined });

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KeyValueMap } from "../../src/machine/key-value.ts";
 import { loadMachine } from "../../src/machine/load.ts";
+import type { StateMachine } from "../../src/machine/state-machine.ts";
 
 const run = promisify(execFile);
 const COUNTER = new URL("./fixtures/counter.ts", import.meta.url);
@@ -43,7 +44,7 @@ describe("loadMachine", () => {
   });
 
   test("makes an instance of the default export with its options", async () => {
-    const machine = await loadMachine({ module: COUNTER.href, options: { from: 40 } });
+    const machine = (await loadMachine({ module: COUNTER.href, options: { from: 40 } })) as StateMachine;
     expect(machine.apply(2, CONTEXT)).toBe(42);
   });
 
@@ -84,7 +85,7 @@ describe("loadMachine", () => {
       `Object.defineProperty(exports, "__esModule", { value: true });
        exports.default = class { apply() { return "cjs"; } query() {} snapshot() {} restore() {} };`,
     );
-    expect((await loadMachine({ module: href })).apply(1, CONTEXT)).toBe("cjs");
+    expect(((await loadMachine({ module: href })) as StateMachine).apply(1, CONTEXT)).toBe("cjs");
   });
 });
 

@@ -1,4 +1,10 @@
-import type { HardState, Save, SnapshotChunk, SnapshotInfo } from "../../src/raft/effects.ts";
+import {
+  EMPTY_SAVE,
+  type HardState,
+  type Save,
+  type SnapshotChunk,
+  type SnapshotInfo,
+} from "../../src/raft/effects.ts";
 import { type Batch, batchPosition, bootstrapBatch, type Configuration, sliceBatch } from "../../src/raft/entry.ts";
 import type { TermRun } from "../../src/raft/log.ts";
 import type { PeerId } from "../../src/raft/message.ts";
@@ -12,17 +18,6 @@ function expectThat(holds: boolean, message: () => string): void {
 function endOf(last: Batch): number {
   return batchPosition(last) + last.bytes.byteLength;
 }
-
-/** A save that changes nothing, to begin others from. */
-export const NO_SAVE: Save = {
-  hardState: undefined,
-  chunks: [],
-  snapshot: undefined,
-  resetTo: undefined,
-  truncateFrom: undefined,
-  batches: [],
-  compactTo: undefined,
-};
 
 /**
  * What a peer has on its disk. Saves are atomic, are done in the order of their fields, and are refused when they do not
@@ -87,7 +82,7 @@ export class Disk {
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
     const head = { index, term: this.termAt(index) ?? 0, time: 0, configuration: this.configuration, version: 0 };
     this.save({
-      ...NO_SAVE,
+      ...EMPTY_SAVE,
       chunks: chunks.map((data, number) => ({ number, data })),
       snapshot: { ...head, chunks: chunks.length, bytes },
       compactTo,
@@ -210,6 +205,7 @@ export class Disk {
       hardState,
       configuration: this.snapshot?.info.configuration ?? this.configuration,
       snapshot: this.snapshot?.info,
+      applied: undefined,
       used: this.incarnation > 1,
       firstIndex: base.index + 1,
       lastIndex,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Outgoing } from "../../src/raft/effects.ts";
+import { EMPTY_SAVE } from "../../src/raft/effects.ts";
 import type { Message, PreVote, PreVoteReply, RequestVote, RequestVoteReply } from "../../src/raft/message.ts";
-import { Disk, NO_SAVE } from "./disk.ts";
+import { Disk } from "./disk.ts";
 import { batch, pack } from "./entries.ts";
 import { appendEntries, appends, ELECTION_MS, elect, HEARTBEAT_MS, Peer } from "./harness.ts";
 
@@ -151,7 +152,7 @@ describe("§5.2 leader election: votes", () => {
     raft.step("b", 1, requestVote({ term: 4 }), 0);
     expect(raft.effects()).toEqual({
       ...{ before: [], restore: undefined, reads: [], refusedReads: [] },
-      save: { ...NO_SAVE, hardState: { currentTerm: 4, votedFor: "b" } },
+      save: { ...EMPTY_SAVE, hardState: { currentTerm: 4, votedFor: "b" } },
       after: [{ to: "b", message: voteReply(4) }],
     });
   });

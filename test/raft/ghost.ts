@@ -1,7 +1,8 @@
 import type { SnapshotInfo } from "../../src/raft/effects.ts";
+import { EMPTY_SAVE } from "../../src/raft/effects.ts";
 import type { PeerId } from "../../src/raft/message.ts";
 import type { Cluster } from "./cluster.ts";
-import { type Disk, NO_SAVE } from "./disk.ts";
+import type { Disk } from "./disk.ts";
 import { texts } from "./entries.ts";
 import type { Peer } from "./harness.ts";
 import { Machine } from "./machine.ts";
@@ -165,7 +166,7 @@ export class Ghost {
   #followSaves(id: PeerId, disk: Disk): void {
     const seen = this.#see(id, disk);
     for (; seen.saves < disk.saves.length; seen.saves++) {
-      const { hardState, snapshot, resetTo, truncateFrom, batches, compactTo } = disk.saves[seen.saves] ?? NO_SAVE;
+      const { hardState, snapshot, resetTo, truncateFrom, batches, compactTo } = disk.saves[seen.saves] ?? EMPTY_SAVE;
       const savedTerm = hardState?.currentTerm ?? seen.savedTerm;
       check(savedTerm >= seen.savedTerm, () => `${id} went back from term ${seen.savedTerm} to ${savedTerm}`);
       seen.savedTerm = savedTerm;

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { SnapshotInfo } from "../../src/raft/effects.ts";
+import { EMPTY_SAVE } from "../../src/raft/effects.ts";
 import { BATCH_HEADER_BYTES, batchPosition } from "../../src/raft/entry.ts";
 import { InvariantError } from "../../src/raft/errors.ts";
 import { Log } from "../../src/raft/log.ts";
-import { Disk, NO_SAVE } from "./disk.ts";
+import { Disk } from "./disk.ts";
 import { batch, texts } from "./entries.ts";
 
 interface Entry {
@@ -138,7 +139,7 @@ class Pair {
 
   save(): void {
     const chunks = this.#snapshot === undefined ? [] : [{ number: 0, data: new Uint8Array(1) }];
-    this.disk.save({ ...NO_SAVE, chunks, snapshot: this.#snapshot, ...this.log.takeUnsaved() });
+    this.disk.save({ ...EMPTY_SAVE, chunks, snapshot: this.#snapshot, ...this.log.takeUnsaved() });
     this.#snapshot = undefined;
     this.log.evict();
     expect(texts(this.disk.batches)).toEqual(this.twin.texts(this.twin.base + 1, this.log.lastIndex));

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { EMPTY_SAVE } from "../../src/raft/effects.ts";
 import { InvariantError } from "../../src/raft/errors.ts";
 import type { RaftOptions } from "../../src/raft/options.ts";
-import { Disk, NO_SAVE } from "./disk.ts";
+import { Disk } from "./disk.ts";
 import { batch, texts } from "./entries.ts";
 import { appendEntries, appends, ELECTION_MS, elect, Peer, success } from "./harness.ts";
 
@@ -286,6 +287,6 @@ describe("§7 a peer that starts with a snapshot", () => {
 
   it("the disk of these tests refuses what would leave such a gap", () => {
     const gap = Disk.holding(THREE, [1, 1, 2]);
-    expect(() => gap.save({ ...NO_SAVE, compactTo: 2 })).toThrow(/dropping entries up to 2/);
+    expect(() => gap.save({ ...EMPTY_SAVE, compactTo: 2 })).toThrow(/dropping entries up to 2/);
   });
 });

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { EMPTY_SAVE } from "../../src/raft/effects.ts";
 import { forEachEntry } from "../../src/raft/entry.ts";
 import { seededRandom } from "../../src/raft/random.ts";
-import { NOTHING } from "../../src/storage/conformance/subject.ts";
 import { LmdbStore, noGate } from "../../src/storage/index.ts";
 import { inspectRecords } from "../../src/storage/inspect.ts";
 import { inspectStore } from "../../src/storage/inspect-store.ts";
@@ -38,7 +38,7 @@ const CHUNKS = [Buffer.alloc(5_000, "a"), Buffer.alloc(20_000, "b"), Buffer.from
 /** Terms 1 and 3, batches of many sizes, a snapshot of entry 40, a log from 31 on, and some left over of both. */
 async function fill(path: string): Promise<LmdbStore> {
   const store = await open(path);
-  store.save({ ...NOTHING, hardState: { currentTerm: 3, votedFor: "b" } });
+  store.save({ ...EMPTY_SAVE, hardState: { currentTerm: 3, votedFor: "b" } });
   let last = appendSingles(store, lastBatch(store, 1), 29, 1);
   last = appendSingles(store, last, 20, 3);
   saveSnapshot(store, 20, [Buffer.from("old")]);
@@ -47,7 +47,7 @@ async function fill(path: string): Promise<LmdbStore> {
     last = batchAfter(last, { count: 3, data: "x".repeat(size) });
     saveBatches(store, last);
   }
-  store.save({ ...NOTHING, chunks: numbered([Buffer.from("set aside")]) });
+  store.save({ ...EMPTY_SAVE, chunks: numbered([Buffer.from("set aside")]) });
   return store;
 }
 
@@ -112,6 +112,31 @@ describe("an inspection", () => {
     expect(report).toMatchObject(FOUND);
     expect(report.records.bad).toBe(0);
     expect(report.records.good).toBeGreaterThan(7 + 23 + 2 + 3);
+  });
+
+  it("goes through a durable machine's state too, what is in use of it and what is not", async () => {
+    const path = folder();
+    const store = await fill(path);
+    const applied = { index: 55, time: 9, version: 4 };
+    const records = (prefix: string, count: number) =>
+      Array.from({ length: count }, (_, at) => ({ key: `${prefix}${at}`, value: Buffer.from("value") }));
+    store.save(EMPTY_SAVE, { applied, records: records("old", 300) });
+    const before = await inspectHere(path);
+    store.machine.replace(records("new", 2_500), { ...applied, index: 56 });
+    await store.close();
+    const report = await inspectStore(path);
+    expect(report).toMatchObject({ applied: { ...applied, index: 56 }, problems: [], records: { bad: 0 } });
+    expect(report.records.good).toBe(before.records.good + 2_500);
+    expect(report.records.unused).toBe(before.records.unused + 300);
+    await withTables(path, ({ machine }) => {
+      const key = Buffer.from("bnew7");
+      const record = Buffer.from(machine.get(key) ?? []);
+      record[5] = (record[5] ?? 0) ^ 1;
+      machine.putSync(key, record);
+    });
+    const broken = await inspectStore(path);
+    expect(broken.records.bad).toBe(1);
+    expect(broken.problems.join()).toContain('the record bnew7 of "machine" fails its checksum');
   });
 
   it("tells the same of one that is open, and disturbs nobody", async () => {

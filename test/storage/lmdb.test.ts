@@ -2,9 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import type { Database } from "lmdb";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { EMPTY_SAVE } from "../../src/raft/effects.ts";
 import { type Batch, bootstrapBatch, EntryKind, packEntries, stampBatch } from "../../src/raft/entry.ts";
 import { encodeRecord } from "../../src/storage/codec.ts";
-import { NOTHING } from "../../src/storage/conformance/subject.ts";
 import { type Gate, LmdbStore, type LmdbStoreOptions, noGate } from "../../src/storage/index.ts";
 import {
   appendSingles,
@@ -103,6 +103,14 @@ describe("a store on disk that was changed behind its back", () => {
     ["a missing hard state", ({ meta }: Tables) => meta.removeSync("hardState")],
     ["nothing that says where its log begins", ({ meta }: Tables) => meta.removeSync("log")],
     ["nothing that says whether there is a snapshot", ({ meta }: Tables) => meta.removeSync("snapshot")],
+    ["nothing that says whether there is a machine's state", ({ meta }: Tables) => meta.removeSync("machine")],
+    [
+      "a machine's state of an entry behind the log",
+      ({ meta }: Tables) => {
+        const pointer = { side: "a", applied: { index: 7, time: 0, version: 0 } };
+        meta.putSync("machine", encodeRecord("meta", "machine", pointer));
+      },
+    ],
   ])("does not open with %s", async (_name, change) => {
     await closedStore();
     await tamper(change);
@@ -252,7 +260,7 @@ describe("a store on disk", () => {
     expect(await during(() => store && saveBatches(store, batchAfter(bootstrapBatch(OPTIONS.configuration))))).toBe(1);
     expect(await during(() => store?.read(1, 1e9))).toBe(3);
     const chunks = [Buffer.from("x")];
-    const save = { ...NOTHING, chunks: numbered(chunks), snapshot: infoOf(2, 0, chunks) };
+    const save = { ...EMPTY_SAVE, chunks: numbered(chunks), snapshot: infoOf(2, 0, chunks) };
     expect(await during(() => store?.save(save))).toBe(1);
     expect(await during(() => store?.readChunk(2, 0))).toBe(1);
     expect(await during(() => store?.close())).toBe(1);
@@ -290,7 +298,7 @@ describe("a store on disk", () => {
     const indices = (batches: readonly Batch[]) => batches.map(({ firstIndex }) => firstIndex - start);
     appendSingles(store, first, 5, 2);
     expect(indices(store.read(start, 1e9))).toEqual([0, 1, 2, 3, 4, 5]);
-    store.save({ ...NOTHING, truncateFrom: start + 2 });
+    store.save({ ...EMPTY_SAVE, truncateFrom: start + 2 });
     appendSingles(store, lastBatch(store, start + 1), 3, 3);
     await store.close();
     store = await openStore({ born: true });
@@ -318,11 +326,11 @@ describe("a store on disk", () => {
           saveBatches(store, last);
           written += size;
         }
-        store.save({ ...NOTHING, chunks: [chunk] });
+        store.save({ ...EMPTY_SAVE, chunks: [chunk] });
         written += chunk.data.byteLength;
       }
       // Ten MiB of snapshot and as much of log are in use, and as much again is left over.
-      store.save({ ...NOTHING, snapshot: infoOf(last.lastIndex, 1, chunks), compactTo: last.lastIndex });
+      store.save({ ...EMPTY_SAVE, snapshot: infoOf(last.lastIndex, 1, chunks), compactTo: last.lastIndex });
       largest = Math.max(largest, statSync(join(options.path, "data.mdb")).size);
     }
     expect(largest).toBeLessThan(80 * MIB);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { NOTHING } from "../../src/storage/conformance/subject.ts";
+
+import { EMPTY_SAVE } from "../../src/raft/effects.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/index.ts";
 import { appendSingles, batchAfter, lastBatch, saveBatches, saveSnapshot } from "./fixtures/batches.ts";
 import { OPTIONS } from "./fixtures/options.ts";
@@ -30,7 +31,7 @@ describe("a disk in memory that syncs when it is told to", () => {
     const whole = batchAfter(first, { term: 1, count: 4 });
     saveBatches(store, whole, batchAfter(whole, { term: 2 }));
     disk.autoSync = false;
-    store.save({ ...NOTHING, hardState: { currentTerm: 9, votedFor: "c" }, truncateFrom: 3 });
+    store.save({ ...EMPTY_SAVE, hardState: { currentTerm: 9, votedFor: "c" }, truncateFrom: 3 });
     disk.loseUnsynced();
     const found = reopen(disk);
     expect(found.state).toMatchObject({ lastIndex: 6, hardState: { currentTerm: 0, votedFor: undefined } });
@@ -67,7 +68,7 @@ describe("a disk in memory that syncs when it is told to", () => {
             lastIndex = batch.lastIndex;
           } else if (todo.do === "truncate" && lastIndex > 1) {
             const truncateFrom = 2 + Math.floor(todo.part * (lastIndex - 2));
-            store.save({ ...NOTHING, truncateFrom });
+            store.save({ ...EMPTY_SAVE, truncateFrom });
             const kept = lastBatch(store, truncateFrom - 1);
             expect(kept.lastIndex).toBe(truncateFrom - 1);
             lastIndex = kept.lastIndex;
@@ -169,6 +170,7 @@ describe("a disk in memory whose bits flip", () => {
     ["meta", "incarnation"],
     ["meta", "log"],
     ["meta", "snapshot"],
+    ["meta", "machine"],
     ["terms", 1],
     ["log", 1],
   ] as const)("is noticed when the store is opened, in %s %s", (table, key) => {
@@ -181,6 +183,25 @@ describe("a disk in memory whose bits flip", () => {
       disk.flipBit(table, key, bit);
     }
     expect(reopen(disk).state.incarnation).toBe(2);
+  });
+
+  it("is noticed whichever bit of a machine's value it is, and in that value alone", () => {
+    const { disk, store } = begin();
+    const records = ["a", "b"].map((key) => ({ key, value: Buffer.from(`of ${key}`) }));
+    store.save(EMPTY_SAVE, { applied: { index: 1, time: 0, version: 0 }, records });
+    const bits = (disk.get("machine", "aa")?.byteLength ?? 0) * 8;
+    expect(bits).toBeGreaterThan(0);
+    for (let bit = 0; bit < bits; bit++) {
+      disk.flipBit("machine", "aa", bit);
+      const damaged = expect.objectContaining({
+        code: "ERR_STORAGE_CORRUPT",
+        message: 'the record "a" of the state fails its checksum',
+      });
+      expect(() => store.machine.get("a")).toThrow(damaged);
+      expect(() => store.machine.page({ from: "", to: "z", limit: 9 })).toThrow(damaged);
+      expect(Buffer.from(store.machine.get("b") ?? []).toString()).toBe("of b");
+      disk.flipBit("machine", "aa", bit);
+    }
   });
 
   it("is noticed whichever bit of a chunk it is, and in that chunk alone", () => {
@@ -211,7 +232,7 @@ describe("a disk in memory whose bits flip", () => {
     saveSnapshot(store, 1, [Buffer.from("a"), Buffer.from("b")]);
     disk.commit([{ table: "snapshot", key: 1, value: undefined }]);
     const found = reopen(disk);
-    found.save({ ...NOTHING, chunks: [{ number: 0, data: Buffer.from("c") }] });
+    found.save({ ...EMPTY_SAVE, chunks: [{ number: 0, data: Buffer.from("c") }] });
     expect(() => found.readChunk(1, 1)).toThrow("chunk 1 of the snapshot of 1 is missing");
   });
 
@@ -231,7 +252,7 @@ describe("a store that is used wrongly", () => {
 
   it("refuses to drop the first entry of the log", () => {
     const { store } = begin();
-    expect(() => store.save({ ...NOTHING, truncateFrom: 1 })).toThrow("begins at 1");
+    expect(() => store.save({ ...EMPTY_SAVE, truncateFrom: 1 })).toThrow("begins at 1");
   });
 
   it("refuses to read outside the log", () => {
@@ -244,7 +265,7 @@ describe("a store that is used wrongly", () => {
     await store.close();
     const stopped = expect.objectContaining({ code: "ERR_STOPPED" });
     expect(() => store.read(1, 1)).toThrow(stopped);
-    expect(() => store.save(NOTHING)).toThrow(stopped);
+    expect(() => store.save(EMPTY_SAVE)).toThrow(stopped);
     expect(() => store.sweep()).toThrow(stopped);
     expect(() => store.readChunk(1, 0)).toThrow(stopped);
   });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { NOTHING, Subject } from "../../src/storage/conformance/subject.ts";
+import { EMPTY_SAVE } from "../../src/raft/effects.ts";
+import { Subject } from "../../src/storage/conformance/subject.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/index.ts";
 import type { RecordWrite, Table } from "../../src/storage/records.ts";
 import { appendSingles, batchAfter, lastBatch, numbered, saveSnapshot } from "./fixtures/batches.ts";
@@ -53,7 +54,7 @@ describe("what a store leaves over", () => {
   it("is removed no faster when it is before and behind the chunks in use", () => {
     const { disk, store, commits, last, removed } = beginLarge(1_000);
     saveSnapshot(store, last.lastIndex, [Buffer.from("y")]);
-    store.save({ ...NOTHING, chunks: numbered(Array(21).fill(Buffer.from("z"))) });
+    store.save({ ...EMPTY_SAVE, chunks: numbered(Array(21).fill(Buffer.from("z"))) });
     const found = reopen(disk);
     commits.length = 0;
     while (found.sweep());
@@ -68,7 +69,7 @@ describe("what a store leaves over", () => {
     for (let count = 1; count < 300; count++) batches.push(batchAfter(batches.at(-1) ?? last));
     const chunks = Array.from({ length: 50 }, (_, number) => ({ number, data: Buffer.from("z") }));
     commits.length = 0;
-    store.save({ ...NOTHING, batches, chunks });
+    store.save({ ...EMPTY_SAVE, batches, chunks });
     expect([removed("log").all, removed("snapshot").all]).toEqual([600, 100]);
     expect(keys(disk)).toEqual([2_001 - 600 + 300, 1, 2_001 - 100 + 50]);
   });

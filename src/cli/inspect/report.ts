@@ -60,7 +60,7 @@ function storeLines({ peer, path, report, entries }: Inspected): string[] {
 }
 
 function fields(report: StoreReport): (readonly [name: string, value: string])[] {
-  const { identity, format, incarnation, hardState, configuration, log, snapshot, records } = report;
+  const { identity, format, incarnation, hardState, configuration, log, snapshot, applied, records } = report;
   if (records.good + records.bad === 0) return [];
   const lines: (readonly [string, string])[] = [];
   const add = <Value>(name: string, value: Value | undefined, text: (value: Value) => string) =>
@@ -82,6 +82,9 @@ function fields(report: StoreReport): (readonly [name: string, value: string])[]
       : `entries 1..${snapshot.index}, the last of term ${snapshot.term}; ` +
         `${snapshot.bytes} bytes in ${snapshot.chunks} chunks, of version ${snapshot.version}`,
   ]);
+  if (applied !== undefined) {
+    lines.push(["state", `of a durable machine, version ${applied.version}, behind entry ${applied.index}`]);
+  }
   const unused = records.unused === 0 ? "" : `, ${records.unused} of them of records that wait to be removed`;
   lines.push(["checksums", `${records.good} good, ${records.bad} bad${unused}`]);
   return lines;

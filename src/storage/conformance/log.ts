@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { EMPTY_SAVE } from "../../raft/effects.ts";
 import { parseBatch } from "../../raft/entry.ts";
-import { BORN, begin, type CaseBody, crashAndCheck, dataOf, NOTHING, plainEntries, type Subject } from "./subject.ts";
+import { BORN, begin, type CaseBody, crashAndCheck, dataOf, plainEntries, type Subject } from "./subject.ts";
 
 /** Entries 2..7 in two batches of three, of term 1. */
 function appendTwoBatches(subject: Subject): void {
@@ -131,7 +132,7 @@ export const logCases: readonly CaseBody[] = [
       const batch = subject.prepare([dataOf(1, 33)], 1);
       const message = new Uint8Array(batch.bytes.byteLength + 20).fill(0xee);
       message.set(batch.bytes, 7);
-      subject.store.save({ ...NOTHING, batches: [parseBatch(message, 7)] });
+      subject.store.save({ ...EMPTY_SAVE, batches: [parseBatch(message, 7)] });
       assert.ok(message.subarray(0, 7).every((byte) => byte === 0xee));
       await crashAndCheck(fixture, subject);
     },
@@ -142,7 +143,7 @@ export const logCases: readonly CaseBody[] = [
       const subject = await begin(fixture);
       const batch = subject.prepare([dataOf(1, 20), dataOf(2, 20)], 1);
       const before = batch.bytes.slice();
-      subject.store.save({ ...NOTHING, batches: [batch] });
+      subject.store.save({ ...EMPTY_SAVE, batches: [batch] });
       assert.deepEqual(batch.bytes.subarray(4), before.subarray(4));
       batch.bytes.fill(0xff);
       subject.check({ fresh: false });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { EMPTY_SAVE } from "../../raft/effects.ts";
 import { bootstrapBatch } from "../../raft/entry.ts";
-import { assertRejects, BORN, type CaseBody, dataOf, NOTHING, plainEntries, Subject, UNBORN } from "./subject.ts";
+import { assertRejects, BORN, type CaseBody, dataOf, plainEntries, Subject, UNBORN } from "./subject.ts";
 
 /** Birth, identity and incarnations. */
 export const openingCases: readonly CaseBody[] = [
@@ -12,6 +13,7 @@ export const openingCases: readonly CaseBody[] = [
       assert.deepEqual(store.state, {
         incarnation: 1,
         used: false,
+        applied: undefined,
         hardState: { currentTerm: 0, votedFor: undefined },
         configuration: UNBORN.configuration,
         snapshot: undefined,
@@ -65,8 +67,8 @@ export const openingCases: readonly CaseBody[] = [
     name: "forgets a vote when the next term is saved without one",
     async body(fixture) {
       const store = await fixture.open(UNBORN);
-      store.save({ ...NOTHING, hardState: { currentTerm: 1, votedFor: "a" } });
-      store.save({ ...NOTHING, hardState: { currentTerm: 2, votedFor: undefined } });
+      store.save({ ...EMPTY_SAVE, hardState: { currentTerm: 1, votedFor: "a" } });
+      store.save({ ...EMPTY_SAVE, hardState: { currentTerm: 2, votedFor: undefined } });
       const { state } = await fixture.reopen(BORN);
       assert.deepEqual(state.hardState, { currentTerm: 2, votedFor: undefined });
     },
@@ -75,7 +77,7 @@ export const openingCases: readonly CaseBody[] = [
     name: "does nothing for a save of nothing",
     async body(fixture) {
       const subject = new Subject(await fixture.open(UNBORN));
-      subject.store.save(NOTHING);
+      subject.store.save(EMPTY_SAVE);
       subject.store = await fixture.reopen(BORN);
       subject.check({ fresh: true });
     },

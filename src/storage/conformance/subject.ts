@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Save, SnapshotChunk, SnapshotInfo } from "../../raft/effects.ts";
+import { EMPTY_SAVE, type Save, type SnapshotChunk, type SnapshotInfo } from "../../raft/effects.ts";
 import {
   type Batch,
   batchPosition,
@@ -13,7 +13,7 @@ import {
 } from "../../raft/entry.ts";
 import { RaftError, type RaftErrorCode } from "../../raft/errors.ts";
 import type { TermRun } from "../../raft/log.ts";
-import type { Store, StoreOptions } from "../store.ts";
+import type { AppliedState, Store, StoreOptions } from "../store.ts";
 
 /** One place where stores can be, and nothing there at first. */
 export interface StoreFixture {
@@ -48,17 +48,6 @@ export const UNBORN: StoreOptions = {
   born: false,
 };
 export const BORN: StoreOptions = { ...UNBORN, born: true };
-
-/** A save that changes nothing, for others to be made from. */
-export const NOTHING: Save = {
-  hardState: undefined,
-  chunks: [],
-  snapshot: undefined,
-  resetTo: undefined,
-  truncateFrom: undefined,
-  batches: [],
-  compactTo: undefined,
-};
 
 /** Bytes of a given length that differ from those of other seeds. */
 export function dataOf(seed: number, byteLength: number): Uint8Array {
@@ -102,6 +91,7 @@ export class Subject {
   readonly batches: Batch[];
   base: Base = { index: 0, time: 0, position: 0 };
   info: SnapshotInfo | undefined;
+  applied: AppliedState | undefined;
   chunks: readonly Uint8Array[] = [];
   staged: Uint8Array[] = [];
   /** The terms of all entries, those compacted away included; after an installation from its last entry on. */
@@ -150,7 +140,7 @@ export class Subject {
     change: Partial<Omit<Save, "batches">> & { term?: number } = {},
   ): void {
     const { term, ...rest } = change;
-    const save = { ...NOTHING, ...rest };
+    const save = { ...EMPTY_SAVE, ...rest };
     this.#expectChunks(save);
     if (save.resetTo !== undefined) this.#reset(save.resetTo);
     if (save.truncateFrom !== undefined) this.#truncate(save.truncateFrom);
@@ -181,6 +171,7 @@ export class Subject {
     assert.deepEqual(state, {
       configuration: this.info?.configuration ?? UNBORN.configuration,
       snapshot: this.info,
+      applied: this.applied,
       firstIndex,
       lastIndex: this.lastIndex,
       lastTime: last?.time ?? this.base.time,

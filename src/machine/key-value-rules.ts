@@ -1,0 +1,228 @@
+import { createHash } from "node:crypto";
+import { inspect, isDeepStrictEqual } from "node:util";
+import { type ChangeHistory, sizeOf } from "./change-history.ts";
+import { packBriefly } from "./codec.ts";
+import {
+  type KeyValueAnswer,
+  type KeyValueCommand,
+  type KeyValueEntry,
+  type KeyValuePage,
+  type KeyValueQuery,
+  type KeyValueRange,
+  type KeyValueResult,
+  type KeyValueTransaction,
+  type KeyValueWrite,
+  MAX_KEY_BYTES,
+  MAX_STRING_LENGTH,
+  type TransactionResult,
+} from "./key-value-types.ts";
+import { joinRecords } from "./records.ts";
+
+/*
+ * What commands and queries of the key-value map mean, wherever its entries are kept. Bad ones throw.
+ */
+
+const DEFAULT_PAGE = 100;
+const MAX_PAGE = 1_000;
+/** About how large an answer of many entries may grow before it is cut. */
+const PAGE_BYTES = 1 << 20;
+
+/** What stands at a key. Never written to again. */
+export type Cell = KeyValueEntry;
+
+/** The entries of a map. */
+export interface Cells {
+  readonly size: number;
+  get(key: string): Cell | undefined;
+  /** In the order of the keys' UTF-16 units, from the key `from` on. */
+  from(from: string): Iterable<Cell>;
+}
+
+/** The same, to be changed. */
+export interface WritableCells extends Cells {
+  /** Undefined removes the entry. */
+  set(key: string, cell: Cell | undefined): void;
+}
+
+/**
+ * Carries out a command. One that throws may have changed some of its keys already; to take that back is for the caller.
+ * @param history is told what became of each key.
+ */
+export function carryOut(
+  cells: WritableCells,
+  command: KeyValueCommand,
+  index: number,
+  history: ChangeHistory,
+): KeyValueResult {
+  const touched = new Set<string>();
+  const noting: WritableCells = {
+    get size() {
+      return cells.size;
+    },
+    get: (key) => cells.get(key),
+    from: (from) => cells.from(from),
+    set(key, cell) {
+      touched.add(key);
+      cells.set(key, cell);
+    },
+  };
+  const result = command?.op === "txn" ? transact(noting, command) : write(noting, command);
+  for (const key of touched) {
+    const cell = cells.get(key);
+    history.add({ index, key, value: cell?.value, version: cell?.version ?? 0 });
+  }
+  return result;
+}
+
+/** @param history the latest changes. */
+export function answer(cells: Cells, query: KeyValueQuery, history: ChangeHistory): KeyValueAnswer {
+  if (typeof query !== "object" || query === null) throw new Error(`expected a query, got ${inspect(query)}`);
+  switch (query.op) {
+    case "get":
+      return cells.get(check(query).key)?.value;
+    case "entry":
+      return cells.get(check(query).key);
+    case "keys":
+      return Array.from(beginningWith(cells, query.prefix ?? "", query.prefix ?? ""), ({ key }) => key);
+    case "scan":
+      return scan(cells, query);
+    case "changes": {
+      const { after, key, prefix = "" } = query;
+      if (!Number.isInteger(after)) throw new Error(`changes: after: expected an index, got ${inspect(after)}`);
+      const fits = key === undefined ? (other: string) => other.startsWith(prefix) : (other: string) => other === key;
+      return history.since(after, fits, MAX_PAGE);
+    }
+    case "size":
+      return cells.size;
+    case "digest":
+      return digest(cells);
+    default:
+      throw unknownOp(query, "get, entry, keys, scan, changes, size or digest");
+  }
+}
+
+function write(cells: WritableCells, command: KeyValueWrite): KeyValueResult<KeyValueWrite> {
+  const { key } = check(command);
+  const before = cells.get(key);
+  switch (command.op) {
+    case "put":
+      put(cells, key, present(command));
+      return before !== undefined;
+    case "set": {
+      const version = before?.version ?? 0;
+      const value = present(command);
+      if (command.version !== undefined && checkVersion("set", command.version) !== version) {
+        return { ok: false, version };
+      }
+      put(cells, key, value);
+      return { ok: true, version: version + 1 };
+    }
+    case "get":
+      return before?.value;
+    case "append": {
+      const text = joined(before?.value, command);
+      put(cells, key, text);
+      return text.length;
+    }
+    case "delete":
+      if (before !== undefined) cells.set(key, undefined);
+      return before !== undefined;
+    case "cas":
+      if (!("expected" in command)) throw new Error("cas: expected: not given; give undefined for an absent key");
+      present(command);
+      if (!isDeepStrictEqual(before?.value, command.expected)) return { swapped: false, value: before?.value };
+      put(cells, key, command.value);
+      return { swapped: true, value: undefined };
+    default:
+      throw unknownOp(command, "put, set, get, append, delete, cas or txn");
+  }
+}
+
+function transact(cells: WritableCells, { checks = [], commands }: KeyValueTransaction): TransactionResult {
+  if (!Array.isArray(commands)) throw new Error(`txn: commands: expected an array, got ${inspect(commands)}`);
+  if (!Array.isArray(checks)) throw new Error(`txn: checks: expected an array, got ${inspect(checks)}`);
+  for (const { key, version: expected } of checks) {
+    const { version } = cells.get(check({ op: "txn", key }).key) ?? { version: 0 };
+    if (checkVersion("txn", expected) !== version) return { ok: false, results: [], conflict: { key, version } };
+  }
+  return { ok: true, results: commands.map((command) => write(cells, command)), conflict: undefined };
+}
+
+function scan(cells: Cells, { prefix = "", from = "", to, limit = DEFAULT_PAGE }: KeyValueRange): KeyValuePage {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
+    throw new Error(`scan: limit: expected an integer from 1 to ${MAX_PAGE}, got ${inspect(limit)}`);
+  }
+  const entries: KeyValueEntry[] = [];
+  let bytes = 0;
+  for (const cell of beginningWith(cells, from > prefix ? from : prefix, prefix)) {
+    const { key } = cell;
+    if (to !== undefined && key >= to) break;
+    if (entries.length >= limit || bytes > PAGE_BYTES) return { entries, next: key };
+    entries.push(cell);
+    bytes += key.length + sizeOf(cell.value);
+  }
+  return { entries, next: undefined };
+}
+
+function* beginningWith(cells: Cells, from: string, prefix: string): Generator<Cell> {
+  for (const cell of cells.from(from)) {
+    // Those that begin alike stand together.
+    if (!cell.key.startsWith(prefix)) return;
+    yield cell;
+  }
+}
+
+function put(cells: WritableCells, key: string, value: unknown): void {
+  cells.set(key, { key, value, version: (cells.get(key)?.version ?? 0) + 1 });
+}
+
+function digest(cells: Cells): string {
+  const hash = createHash("sha256");
+  for (const chunk of chunks(cells.from(""), cells.size, 0)) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+/** First the number of entries and the index of the last command, then one record an entry. */
+export function chunks(cells: Iterable<Cell>, count: number, index: number): Iterable<Uint8Array> {
+  function* records(): Generator<Uint8Array> {
+    yield packBriefly([count, index]);
+    for (const { key, value, version } of cells) yield packBriefly([key, value, version]);
+  }
+  return joinRecords(records());
+}
+
+function check<Input extends { readonly op: string; readonly key: string }>(command: Input): Input {
+  if (typeof command !== "object" || command === null) throw new Error(`expected a command, got ${inspect(command)}`);
+  const { op, key } = command;
+  if (typeof key !== "string" || key === "") {
+    throw new Error(`${String(op)}: key: expected a string of at least one character, got ${inspect(key)}`);
+  }
+  if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
+    throw new Error(`${op}: key: expected at most ${MAX_KEY_BYTES} bytes, got ${Buffer.byteLength(key)}`);
+  }
+  return command;
+}
+
+function checkVersion(op: string, version: number): number {
+  if (Number.isInteger(version) && version >= 0) return version;
+  throw new Error(`${op}: version: expected a whole number, 0 for an absent key, got ${inspect(version)}`);
+}
+
+function present({ op, value }: { readonly op: string; readonly value: unknown }): unknown {
+  if (value === undefined) throw new Error(`${op}: value: expected anything but undefined, which means absent`);
+  return value;
+}
+
+function joined(before: unknown, { key, value }: { readonly key: string; readonly value: unknown }): string {
+  if (typeof value !== "string") throw new Error(`append: value: expected a string, got ${inspect(value)}`);
+  if (before === undefined) return value;
+  if (typeof before !== "string") throw new Error(`append: ${inspect(key)} holds no string but ${inspect(before)}`);
+  if (before.length + value.length > MAX_STRING_LENGTH) {
+    throw new Error(`append: ${inspect(key)} would hold more than ${MAX_STRING_LENGTH} characters`);
+  }
+  return before + value;
+}
+
+function unknownOp(input: never, known: string): Error {
+  return new Error(`op: expected ${known}, got ${inspect((input as { op?: unknown }).op)}`);
+}
