@@ -32,7 +32,7 @@ function mit([seconds, rpcs, commands]: Figures): Partial<LabColumns> {
 function generic(name: string, title: string, peers: number, varied: Partial<KvTest>, figures: Figures): Scenario {
   const test = { ...PLAIN, ...varied };
   return {
-    ...{ name, title, peers, unreliable: test.unreliable, isKeyValue: true, mit: mit(figures) },
+    ...{ name, title, peers, unreliable: test.unreliable, machine: "key-value", mit: mit(figures) },
     part: test.snapshots ? "4B" : "4A",
     ...(test.snapshots ? { snapshotEvery: SNAPSHOT_EVERY } : {}),
     run: (lab) => genericTest(lab, test),
@@ -53,12 +53,12 @@ export const keyValue: readonly Scenario[] = [
   generic("Unreliable4A", "unreliable net, many clients", 5, { ...bad, clients: 5 }, [19.2, 3_083, 441]),
   {
     ...{ name: "UnreliableOneKey4A", title: "concurrent appends to same key, unreliable", part: "4A", peers: 3 },
-    ...{ unreliable: true, isKeyValue: true, mit: mit([2.5, 218, 52]) },
+    ...{ unreliable: true, machine: "key-value", mit: mit([2.5, 218, 52]) },
     run: appendToOneKey,
   },
   {
     ...{ name: "OnePartition4A", title: "progress in majority, none in minority", part: "4A", peers: 5 },
-    ...{ unreliable: false, isKeyValue: true, mit: mit([3.9, 275, 8]) },
+    ...{ unreliable: false, machine: "key-value", mit: mit([3.9, 275, 8]) },
     run: onePartition,
   },
   generic("ManyPartitionsOneClient4A", "partitions, one client", 5, partitions, [23.8, 4_501, 765]),
@@ -101,17 +101,17 @@ export const keyValue: readonly Scenario[] = [
   ),
   {
     ...{ name: "VersionedPut4A", title: "puts with versions, many clients, restarts (2025)", part: "4A", peers: 5 },
-    ...{ unreliable: false, isKeyValue: true, mit: undefined },
+    ...{ unreliable: false, machine: "key-value", mit: undefined },
     run: versionedPuts,
   },
   {
     ...{ name: "SnapshotRPC4B", title: "InstallSnapshot RPC", part: "4B", peers: 3, snapshotEvery: SNAPSHOT_EVERY },
-    ...{ unreliable: false, isKeyValue: true, mit: mit([4.0, 289, 63]) },
+    ...{ unreliable: false, machine: "key-value", mit: mit([4.0, 289, 63]) },
     run: snapshotRpc,
   },
   {
     ...{ name: "SnapshotSize4B", title: "snapshot size is reasonable", part: "4B", peers: 3 },
-    ...{ unreliable: false, isKeyValue: true, snapshotEvery: SNAPSHOT_EVERY, mit: mit([2.6, 2_418, 800]) },
+    ...{ unreliable: false, machine: "key-value", snapshotEvery: SNAPSHOT_EVERY, mit: mit([2.6, 2_418, 800]) },
     run: snapshotSize,
   },
   { ...speed("Speed4B", "4B", [3.2, 3_025, 0]), snapshotEvery: SNAPSHOT_EVERY },
@@ -155,7 +155,7 @@ export const keyValue: readonly Scenario[] = [
 
 function speed(name: string, part: "4A" | "4B", figures: Figures): Scenario {
   return {
-    ...{ name, title: "ops complete fast enough", part, peers: 3, unreliable: false, isKeyValue: true },
+    ...{ name, title: "ops complete fast enough", part, peers: 3, unreliable: false, machine: "key-value" },
     mit: mit(figures),
     async run(lab) {
       const clients = new KvClients(lab, false);
