@@ -9,6 +9,10 @@ import { generateHistory, type Workload } from "./history-workload.ts";
 const WORKLOADS: readonly (Omit<Workload, "seed"> & { readonly title: string })[] = [
   { title: "20 clients, 50 keys, 3 % unknown", operations: 50_000, keys: 50, clients: 20, unknown: 0.03 },
   { title: "the same without unknown outcomes", operations: 50_000, keys: 50, clients: 20, unknown: 0 },
+  {
+    ...{ title: "20 clients, 50 keys, 3 % unknown, versions", versions: true },
+    ...{ operations: 50_000, keys: 50, clients: 20, unknown: 0.03 },
+  },
   { title: "20 clients, 5 keys, 3 % unknown", operations: 20_000, keys: 5, clients: 20, unknown: 0.03 },
   { title: "5 clients, 1 key, 1 % unknown", operations: 10_000, keys: 1, clients: 5, unknown: 0.01 },
 ];

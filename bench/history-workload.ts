@@ -1,4 +1,5 @@
 import { KeyValueMap } from "../src/machine/key-value.ts";
+import type { KeyValueEntry } from "../src/machine/key-value-types.ts";
 import { seededRandom } from "../src/raft/random.ts";
 import type { Operation } from "../src/testing/history.ts";
 import type { KeyValueInput } from "../src/testing/linearizability/key-value.ts";
@@ -10,6 +11,8 @@ export interface Workload {
   readonly clients: number;
   /** The part of the calls that are answered by nobody. Half of them take effect, some of these long after. */
   readonly unknown: number;
+  /** Whether some of the puts name the version that they replace, and some of the reads tell the version. */
+  readonly versions?: boolean;
   readonly seed: number;
 }
 
@@ -20,6 +23,15 @@ const KINDS: readonly KeyValueInput["op"][] = [
   ...Array<"append">(3).fill("append"),
   ...Array<"cas">(2).fill("cas"),
   "delete",
+];
+
+/** Each but `set` knows nothing of versions. */
+const VERSIONED: readonly KeyValueInput["op"][] = [
+  ...KINDS,
+  ...KINDS,
+  ...Array<"set">(12).fill("set"),
+  "entry",
+  "entry",
 ];
 
 type Call = { client: number; call: number; effect: number; end: number; isUnknown: boolean };
@@ -46,11 +58,14 @@ export function generateHistory(workload: Workload): Operation<KeyValueInput, un
   }
 
   const map = new KeyValueMap();
+  const versionOf = (key: string) => (map.query({ op: "entry", key }) as KeyValueEntry | undefined)?.version ?? 0;
   let values = 0;
+  const kinds = workload.versions ? VERSIONED : KINDS;
   const commandOn = (key: string): KeyValueInput => {
-    const op = KINDS[below(KINDS.length)] ?? "get";
-    if (op === "get" || op === "delete") return { op, key };
+    const op = kinds[below(kinds.length)] ?? "get";
+    if (op === "get" || op === "entry" || op === "delete") return { op, key };
     const value = `${(values++).toString(36)}.`;
+    if (op === "set") return { op, key, value, version: Math.max(0, versionOf(key) - (random() < 0.7 ? 0 : 1)) };
     if (op !== "cas") return { op, key, value };
     const expected = random() < 0.7 ? map.query({ op: "get", key }) : `${below(values).toString(36)}.`;
     return { op, key, expected, value };
@@ -58,9 +73,11 @@ export function generateHistory(workload: Workload): Operation<KeyValueInput, un
   calls.sort((one, other) => one.effect - other.effect);
   const operations = calls.map(({ client, call, effect, end, isUnknown }): Operation<KeyValueInput, unknown> => {
     const input = commandOn(`key-${below(workload.keys)}`);
-    const output = effect === Number.POSITIVE_INFINITY ? undefined : map.apply(input);
+    const isRead = input.op === "get" || input.op === "entry";
+    const perform = () => (input.op === "entry" ? map.query(input) : map.apply(input));
+    const output = effect === Number.POSITIVE_INFINITY ? undefined : perform();
     if (isUnknown) return { client, input, call, outcome: "unknown" };
-    return { client, input, output: input.op === "get" ? (output ?? null) : output, call, return: end, outcome: "ok" };
+    return { client, input, output: isRead ? (output ?? null) : output, call, return: end, outcome: "ok" };
   });
   return operations.sort((one, other) => one.call - other.call);
 }

@@ -13,6 +13,7 @@ import {
   type LaneRequest,
   type TraceStep,
 } from "./protocol.ts";
+import { QUERY_OVERHEAD_BYTES } from "./queries.ts";
 
 /** Where a command or a query stands. */
 export interface Call {
@@ -104,8 +105,9 @@ export class Lane {
   /** The caller does not wait for this call any more. @returns whether the peer may have got it. */
   forget(call: Call): boolean {
     if (this.#sent.delete(call.id)) {
-      this.#abandoned.set(call.id, call.data.byteLength);
-      this.#abandonedBytes += call.data.byteLength;
+      const bytes = call.data.byteLength + (call.kind === "propose" ? 0 : QUERY_OVERHEAD_BYTES);
+      this.#abandoned.set(call.id, bytes);
+      this.#abandonedBytes += bytes;
       if (call.kind !== "propose") this.#post({ kind: "cancel", id: call.id });
       return true;
     }

@@ -4,6 +4,9 @@ import type { StateMachine } from "../machine/state-machine.ts";
 import type { Answer } from "./pending.ts";
 import { errorData } from "./protocol.ts";
 
+/** About what a query takes beside its own bytes while it waits, here or in an inbox. */
+export const QUERY_OVERHEAD_BYTES = 256;
+
 /** A client's question, still encoded. */
 export interface Query {
   readonly client: number;
@@ -24,14 +27,14 @@ export class Queries {
   /** Ascending by index. */
   #released: { readonly index: number; readonly query: Query }[] = [];
 
-  /** How large those are that wait. */
+  /** About how much memory those take that wait. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /** @returns the number under which the algorithm is asked. */
   add(query: Query): number {
-    this.#bytes += query.query.byteLength;
+    this.#bytes += sizeOf(query);
     const readId = this.#nextReadId++;
     this.#reads.set(readId, query);
     return readId;
@@ -45,7 +48,7 @@ export class Queries {
 
   /** The query may be answered once `index` and its own `minIndex` are applied. */
   park(after: number, query: Query): void {
-    this.#bytes += query.query.byteLength;
+    this.#bytes += sizeOf(query);
     const index = Math.max(after, query.minIndex);
     const before = this.#released.findLastIndex((released) => released.index <= index);
     this.#released.splice(before + 1, 0, { index, query });
@@ -56,7 +59,7 @@ export class Queries {
     const query = this.#reads.get(readId);
     if (query === undefined) return undefined;
     this.#reads.delete(readId);
-    this.#bytes -= query.query.byteLength;
+    this.#bytes -= sizeOf(query);
     return query;
   }
 
@@ -70,7 +73,7 @@ export class Queries {
     }
     const at = this.#released.findIndex(({ query }) => isIt(query));
     const [cancelled] = at < 0 ? [] : this.#released.splice(at, 1);
-    this.#bytes -= cancelled?.query.query.byteLength ?? 0;
+    this.#bytes -= cancelled === undefined ? 0 : sizeOf(cancelled.query);
     return cancelled !== undefined;
   }
 
@@ -78,9 +81,13 @@ export class Queries {
   takeReady(lastApplied: number): readonly Query[] {
     const waiting = this.#released.findIndex(({ index }) => index > lastApplied);
     const ready = this.#released.splice(0, waiting < 0 ? this.#released.length : waiting).map(({ query }) => query);
-    for (const { query } of ready) this.#bytes -= query.byteLength;
+    for (const query of ready) this.#bytes -= sizeOf(query);
     return ready;
   }
+}
+
+function sizeOf({ query }: Query): number {
+  return query.byteLength + QUERY_OVERHEAD_BYTES;
 }
 
 /** Asks the state machine as it is after the entry `index`. */

@@ -76,6 +76,9 @@ interface Command {
  * sent, and its commands are carried out in the order in which they were proposed. It goes on sending through changes of
  * leadership, crashes and lost messages until the command's deadline.
  *
+ * It lives as long as the process that made it. No other can take it up: whoever gave a number to another command than the
+ * first one did would be given the first one's result.
+ *
  * What a session has seen it does not unsee: its queries, local ones too, reflect all that its commands and queries before
  * have shown.
  */

@@ -14,7 +14,7 @@ const HELP = `flotilla check <history.jsonl>: whether a history of a key-value m
 
 The file has a JSON object a line, one for each call; "-" reads from stdin:
   {"client":1,"op":"put","key":"k","value":"v","call":100,"return":250,"outcome":"ok"}
-The ops are put, get, append, delete and cas. docs/checking.md says the rest.
+The ops are put, get, append, delete, cas and set. docs/checking.md says the rest.
 
 The first line that is printed is one word: ok, illegal or undecided.
 

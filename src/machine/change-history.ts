@@ -23,13 +23,20 @@ export interface KeyValueChanges {
 /** How much is kept by default: some seconds of a busy map. */
 const MAX_CHANGES = 10_000;
 const MAX_BYTES = 8 << 20;
+/** About what a change takes beside its key and value. */
+const CHANGE_BYTES = 128;
+
+interface Kept {
+  readonly change: KeyValueChange;
+  readonly bytes: number;
+}
 
 /** The latest changes of a map. It is no part of the replicated state: a peer that began with a snapshot has none before. */
 export class ChangeHistory {
   /** All changes behind this index are here. */
   #complete: number;
-  #changes: { readonly change: KeyValueChange; readonly bytes: number }[] = [];
-  /** Of `#changes`, how many at the front are dropped. */
+  #changes: (Kept | undefined)[] = [];
+  /** Of `#changes`, how many at the front are dropped. Nothing is left there that could keep a value alive. */
   #dropped = 0;
   #bytes = 0;
   readonly #maxChanges: number;
@@ -40,7 +47,7 @@ export class ChangeHistory {
   }
 
   add(change: KeyValueChange): void {
-    const bytes = change.key.length + sizeOf(change.value);
+    const bytes = CHANGE_BYTES + 2 * change.key.length + memoryOf(change.value);
     this.#changes.push({ change, bytes });
     this.#bytes += bytes;
     while (this.#changes.length - this.#dropped > this.#maxChanges || this.#bytes > MAX_BYTES) {
@@ -48,6 +55,7 @@ export class ChangeHistory {
       if (oldest === undefined) break;
       this.#bytes -= oldest.bytes;
       this.#complete = oldest.change.index;
+      this.#changes[this.#dropped] = undefined;
       this.#dropped++;
     }
     // Now and then, since moving the rest costs.
@@ -84,7 +92,12 @@ export class ChangeHistory {
   }
 }
 
-/** About how many bytes a value takes. */
+/** At most about how many bytes a value takes in memory: a string may take two for each UTF-16 unit. */
+function memoryOf(value: unknown): number {
+  return typeof value === "string" ? 2 * value.length : sizeOf(value);
+}
+
+/** About how many bytes a value takes when it is encoded. */
 export function sizeOf(value: unknown): number {
   if (typeof value === "string") return value.length;
   if (value instanceof Uint8Array) return value.byteLength;

@@ -1,6 +1,9 @@
 import type { SnapshotInfo } from "./effects.ts";
 import type { PeerId } from "./message.ts";
 
+/** So many rounds for reads a follower may leave unanswered before it is left out of further ones. */
+const MOST_OPEN_ROUNDS = 16;
+
 interface Inflight {
   readonly lastIndex: number;
   readonly bytes: number;
@@ -35,8 +38,12 @@ export class Progress {
   ackedAt = Number.NEGATIVE_INFINITY;
   /** The highest leaderCommit that went out. */
   sentCommit = 0;
+  /** A round for reads went by without it. */
+  missedRound = false;
   #inflight: Inflight[] = [];
   #inflightBytes = 0;
+  /** Rounds for reads that it was asked for and has not answered, ascending. */
+  #openRounds: number[] = [];
 
   constructor(id: PeerId, nextIndex: number, now: number) {
     this.id = id;
@@ -48,6 +55,26 @@ export class Progress {
   hasRoom(maxMessages: number, maxBytes: number): boolean {
     if (this.state !== "replicate") return !this.probing;
     return this.#inflight.length < maxMessages && this.#inflightBytes < maxBytes;
+  }
+
+  /**
+   * Whether it is to be asked for a round for reads: one that stands still would find thousands in its inbox. It is told
+   * of later rounds by entries and heartbeats, and asked again when it answers.
+   */
+  takesRound(round: number): boolean {
+    this.missedRound = this.#openRounds.length >= MOST_OPEN_ROUNDS;
+    if (!this.missedRound) this.#openRounds.push(round);
+    return !this.missedRound;
+  }
+
+  /** It has answered this round, and so all before it. @returns whether one went by that it was not asked for. */
+  answeredRound(round: number): boolean {
+    this.ackedRound = Math.max(this.ackedRound, round);
+    const open = this.#openRounds.findIndex((asked) => asked > round);
+    this.#openRounds.splice(0, open < 0 ? this.#openRounds.length : open);
+    const { missedRound } = this;
+    this.missedRound = false;
+    return missedRound;
   }
 
   /** Entries up to `lastIndex` went out. */

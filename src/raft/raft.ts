@@ -27,7 +27,7 @@ import {
   onReadIndexReply,
 } from "./reads.ts";
 import {
-  broadcast,
+  askRound,
   heartbeat,
   onAppendEntries,
   onAppendEntriesReply,
@@ -310,7 +310,7 @@ export class Raft {
     const state = this.#state;
     if (state.role === "leader") {
       if (state.roundWanted) {
-        broadcast(state);
+        askRound(state);
         confirmReads(state);
       }
       replicate(state);

@@ -59,9 +59,15 @@ function answer(state: State, to: PeerId, token: number, index: number | undefin
 
 // ---- reads that come to a follower
 
-/** Asks the leader about the reads of this step, with one message. */
+/** So many questions to the leader may be open; what comes after waits for an answer, and goes as one. */
+const MOST_FORWARDED = 16;
+
+/** Asks the leader about the reads that came in, with one message. */
 export function forwardReads(state: State): void {
   if (state.unforwarded.length === 0) return;
+  const isLost = state.role !== "follower" || state.leader === undefined;
+  // A leader that stands still would find thousands in its inbox.
+  if (!isLost && state.forwarded.length >= MOST_FORWARDED) return;
   const ids = state.unforwarded;
   state.unforwarded = [];
   if (state.role !== "follower" || state.leader === undefined) {
@@ -122,7 +128,7 @@ export function beginRound(state: State): void {
 
 /** A follower has answered a message of this round or a later one. */
 export function acknowledgeRound(state: State, progress: Progress, round: number): void {
-  progress.ackedRound = Math.max(progress.ackedRound, round);
+  if (progress.answeredRound(round) && state.waitingReads.length > 0) state.roundWanted = true;
   const at = state.roundTimes[round - (state.roundTimes[0]?.round ?? 0)]?.at;
   if (at !== undefined) progress.ackedAt = Math.max(progress.ackedAt, at);
   confirmReads(state);

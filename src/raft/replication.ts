@@ -17,11 +17,20 @@ export function hasQuorumContact(state: State, now: number, withinMs: number): b
   return isMajority(state, count);
 }
 
-/** A new round: every follower gets an AppendEntries, with entries if it may have some, else a heartbeat. */
-export function broadcast(state: State, isQuiet = (_follower: Progress) => false): void {
+/** A new round for a heartbeat: every follower gets an AppendEntries, with entries if it may have some. */
+function broadcast(state: State, isQuiet: (follower: Progress) => boolean): void {
   beginRound(state);
   for (const progress of state.progress.values()) {
     if (!sendEntries(state, progress)) sendAppend(state, progress, [], isQuiet(progress));
+  }
+}
+
+/** A new round for reads: the same for every follower that has answered enough of the rounds before. */
+export function askRound(state: State): void {
+  beginRound(state);
+  for (const progress of state.progress.values()) {
+    if (sendEntries(state, progress)) continue;
+    if (progress.takesRound(state.round)) sendAppend(state, progress, []);
   }
 }
 

@@ -6,10 +6,12 @@ import type { KeyValueInput } from "./linearizability/key-value.ts";
 /** A call of a client of the key-value map, as `keyValueModel` takes it. */
 export type KeyValueOperation = Operation<KeyValueInput, unknown>;
 
-type FieldName = "client" | "op" | "key" | "value" | "expected" | "applied" | "output" | "call" | "return" | "outcome";
+type Field = "client" | "op" | "key" | "value" | "version" | "expected" | "applied" | "output" | "call" | "return";
+type FieldName = Field | "outcome";
 type Fields = Readonly<Partial<Record<FieldName, unknown>>>;
 
-const OPS = "put, get, append, delete or cas";
+const OPS = "put, get, append, delete, cas or set";
+const VERSION = "a whole number, 0 for an absent key";
 
 /**
  * Reads a history of a key-value map from JSON lines, one object a call, in any order:
@@ -17,9 +19,12 @@ const OPS = "put, get, append, delete or cas";
  *     {"client":1,"op":"put","key":"k","value":"v","call":100,"return":250,"outcome":"ok"}
  *
  * - `client`: a number or a string; `call`, `return`: nanoseconds on one clock for all clients, up to 2^53.
- * - `op`: `put` and `append` have a `value`, `cas` has `expected`, `value` and, when it is ok, `applied`.
+ * - `op`: `put` and `append` have a `value`, `cas` has `expected`, `value` and, when it is ok, `applied`. A `set` is a put with
+ *   the `version` that it replaces, 0 for an absent key; without one it is done in any case. It has `applied` too.
  * - `output`: what a `get` has read; of a `cas` that was not applied, what was there instead, if that is known. Null
- *   stands for an absent key, in `expected` too. Of other operations it is not looked at.
+ *   stands for an absent key, in `expected` too. Of a `set` the version that the key has then, if that is known. Of other
+ *   operations it is not looked at.
+ * - `version` of a `get` that is ok: the version it has read, 0 for an absent key, if that is known.
  * - `outcome`: `ok`, `failed` (certainly without effect, now and later) or `unknown`. When it is left out, it is `ok` with a
  *   `return` and `unknown` without. An unknown one may have a `return`: when the client gave up.
  *
@@ -50,19 +55,50 @@ export function formatHistory(history: Iterable<KeyValueOperation>): string {
 }
 
 function toFields({ client, input, output, call, return: end, outcome }: KeyValueOperation): Fields {
-  const { op, key } = input;
-  const isOk = outcome === "ok";
-  const answer = isOk && op === "cas" ? (output as { swapped: boolean; value?: unknown }) : undefined;
-  const isTold = answer !== undefined && !answer.swapped && "value" in answer;
-  return {
-    ...{ client, op, key },
-    ...(op === "cas" ? { expected: input.expected ?? null } : {}),
-    ...("value" in input ? { value: input.value } : {}),
-    ...(answer === undefined ? {} : { applied: answer.swapped }),
-    ...(isTold ? { output: answer.value ?? null } : {}),
-    ...(isOk && op === "get" ? { output: output ?? null } : {}),
-    ...{ call, return: end, outcome },
-  };
+  const { key } = input;
+  const told = outcome === "ok" ? outputFields(input, output) : {};
+  const times = { call, return: end, outcome };
+  switch (input.op) {
+    case "get":
+    case "delete":
+      return { client, op: input.op, key, ...told, ...times };
+    case "entry":
+      return { client, op: "get", key, ...told, ...times };
+    case "put":
+    case "append":
+      return { client, op: input.op, key, value: input.value, ...told, ...times };
+    case "set":
+      return { client, op: "set", key, version: input.version, value: input.value, ...told, ...times };
+    case "cas": {
+      const { op, expected = null, value } = input;
+      return { client, op, key, expected, value, ...told, ...times };
+    }
+    default:
+      input satisfies never;
+      throw new TypeError(`no operation of a history: ${inspectShort(input)}`);
+  }
+}
+
+function outputFields({ op }: KeyValueInput, output: unknown): Fields {
+  switch (op) {
+    case "get":
+      return { output: output ?? null };
+    case "entry": {
+      const { value = null, version = 0 } = (output ?? {}) as { value?: unknown; version?: number };
+      return { output: value, version };
+    }
+    case "set": {
+      const { ok, version } = output as { ok: boolean; version?: number };
+      return { applied: ok, output: version };
+    }
+    case "cas": {
+      const answer = output as { swapped: boolean; value?: unknown };
+      const isTold = !answer.swapped && "value" in answer;
+      return { applied: answer.swapped, ...(isTold ? { output: answer.value ?? null } : {}) };
+    }
+    default:
+      return {};
+  }
 }
 
 function invalid(line: number, message: string): RaftError {
@@ -100,8 +136,10 @@ class Line {
     const end = this.#fields.return === undefined ? undefined : this.#time("return");
     const outcome = this.#outcome(end);
     if (end !== undefined && end < call) throw this.#wrong("return", `a time of ${call}, its call, or later`);
-    const output = outcome === "ok" ? this.#output(input) : undefined;
-    return { client, input, output, call, return: end, outcome };
+    if (outcome !== "ok") return { client, input, output: undefined, call, return: end, outcome };
+    const isEntry = input.op === "get" && this.#fields.version !== undefined;
+    const output = isEntry ? this.#entry() : this.#output(input);
+    return { client, input: isEntry ? { ...input, op: "entry" } : input, output, call, return: end, outcome };
   }
 
   #client(): ClientId {
@@ -125,6 +163,11 @@ class Line {
         if (typeof value === "string") return { op, key, value };
         throw this.#wrong("value", "a string to append");
       }
+      case "set": {
+        const { version } = this.#fields;
+        const value = this.#value();
+        return version === undefined ? { op, key, value } : { op, key, value, version: this.#version("version") };
+      }
       case "cas":
         return { op, key, expected: this.#field("expected") ?? undefined, value: this.#value() };
       default:
@@ -140,11 +183,28 @@ class Line {
 
   #output({ op }: KeyValueInput): unknown {
     if (op === "get") return this.#field("output");
-    if (op !== "cas") return undefined;
-    const swapped = this.#field("applied");
-    if (typeof swapped !== "boolean") throw this.#wrong("applied", "true or false");
-    const instead = this.#fields.output;
-    return swapped || instead === undefined ? { swapped } : { swapped, value: instead };
+    if (op !== "cas" && op !== "set") return undefined;
+    const applied = this.#field("applied");
+    if (typeof applied !== "boolean") throw this.#wrong("applied", "true or false");
+    const { output } = this.#fields;
+    if (op === "set") return output === undefined ? { ok: applied } : { ok: applied, version: this.#version("output") };
+    return applied || output === undefined ? { swapped: applied } : { swapped: applied, value: output };
+  }
+
+  /** What was read, with its version. */
+  #entry(): unknown {
+    const value = this.#field("output");
+    const version = this.#version("version");
+    if ((version === 0) !== (value === null)) {
+      throw this.#wrong("version", value === null ? "0 for an absent key" : "1 or more for a key that is there");
+    }
+    return value === null ? null : { value, version };
+  }
+
+  #version(name: "version" | "output"): number {
+    const version = this.#fields[name];
+    if (Number.isSafeInteger(version) && (version as number) >= 0) return version as number;
+    throw this.#wrong(name, VERSION);
   }
 
   #outcome(end: number | undefined): OperationOutcome {

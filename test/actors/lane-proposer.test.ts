@@ -266,6 +266,20 @@ describe("a proposer", () => {
     start("p1");
   });
 
+  it("counts a query that a peer has not answered with what it takes in its inbox, however short it is", async () => {
+    const { proposer, start, submit } = setUp({ maxPendingBytes: 1_000 });
+    const p1 = start("p1");
+    p1.leads(1, "p1");
+    await proposer.waitForLeader(undefined);
+    let late = 0;
+    while (late < 100) {
+      const { code } = await raftError(submit("local", { timeoutMs: 5 }));
+      if (code === "ERR_OVERLOADED") break;
+      late++;
+    }
+    expect(late).toBe(4);
+  });
+
   it("hands no more to a peer that has not answered what was given up", async () => {
     const { proposer, start, submit } = setUp({ maxPendingBytes: 5 });
     const p1 = start("p1");

@@ -66,6 +66,24 @@ describe("a paused peer", () => {
     expect((await follower.status()).state).toBe("up");
   });
 
+  it("finds few rounds of others' reads in its inbox, and a query to it ends at its own deadline", async () => {
+    const leader = await supervisor.leader();
+    const [follower] = othersOf(supervisor, leader);
+    if (follower === undefined) throw new Error("no follower");
+    await follower.pause();
+    const received = async () => (await supervisor.counters()).byPeer[follower.id]?.received ?? 0;
+    const [before, began] = [await received(), performance.now()];
+    const reads = 1_000;
+    for (let read = 0; read < reads; read++) await leader.query({ op: "get", key: "k" });
+    const late = await raftError(follower.query({ op: "get", key: "k" }, { timeoutMs: 50 }));
+    expect(late).toMatchObject({ code: "ERR_TIMEOUT", outcome: "not-applied" });
+    expect(late.message).toBe(`no answer from ${follower.id} within 50 ms`);
+    const heartbeats = (performance.now() - began) / 50;
+    expect((await received()) - before).toBeLessThan(50 + 2 * heartbeats);
+    await follower.resume();
+    expect(await follower.query({ op: "get", key: "k" })).toBe(4);
+  });
+
   it("can be crashed, and comes back running", async () => {
     const [peer] = othersOf(supervisor, await supervisor.leader());
     if (peer === undefined) throw new Error("no follower");

@@ -57,6 +57,20 @@ describe("a table of sessions", () => {
     expect([table.open(), table.open()]).toEqual([1, 2]);
   });
 
+  test("gives no id a second time, though the session has expired and the table was restored since", () => {
+    const table = new Table();
+    const first = table.open(0, 10);
+    table.command(first, 1, "a");
+    table.reborn();
+    const second = table.open(1_000, 10);
+    expect(second).toBeGreaterThan(first);
+    table.reborn();
+    // What a process that is dead by now had sent, and a log has kept for so long.
+    expect(code(table.command(first, 2, "late", { time: 1_000 }))).toBe("ERR_SESSION_EXPIRED");
+    expect(code(table.command(second, 1, "b", { owner: OWNER + 1, time: 1_000 }))).toBe("ERR_SESSION_CONFLICT");
+    expect(table.carriedOut).toEqual(["a"]);
+  });
+
   test("carries a command out once, and gives its result again to whoever sends it again", () => {
     const table = new Table();
     const id = table.open();

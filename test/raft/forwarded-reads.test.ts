@@ -54,6 +54,36 @@ describe("dissertation 6.4 reads at followers", () => {
     ]);
   });
 
+  it("a follower has 16 questions open at most; reads behind them wait for an answer, and go as one", () => {
+    const peer = follower();
+    const asked = Array.from({ length: 100 }, (_, at) => {
+      peer.raft.read(at);
+      return of(peer.settle(), "ReadIndex");
+    }).flat();
+    expect(asked.length).toBe(16);
+    const reply = { type: "ReadIndexReply", term: 1, granted: true, index: 9 } as const;
+    const next = of(peer.receive("b", { ...reply, token: asked[0]?.token ?? -1 }), "ReadIndex");
+    expect(next.length).toBe(1);
+    for (const { token } of [...asked.slice(1), ...next]) peer.receive("b", { ...reply, token });
+    expect(peer.released.map(({ id }) => id).sort((one, other) => one - other)).toEqual(
+      Array.from({ length: 100 }, (_, at) => at),
+    );
+  });
+
+  it("reads that wait behind open questions are refused with them, or go to the next leader", () => {
+    const peer = follower();
+    for (let id = 0; id < 20; id++) {
+      peer.raft.read(id);
+      peer.settle();
+    }
+    peer.now += ELECTION_MS[0];
+    const sent = of(peer.receive("c", appendEntries({ term: 2 })), "ReadIndex");
+    expect(peer.refused).toEqual(Array.from({ length: 16 }, (_, at) => at));
+    expect(sent.length).toBe(1);
+    peer.receive("c", { type: "ReadIndexReply", term: 2, token: sent[0]?.token ?? -1, granted: true, index: 9 });
+    expect(peer.released.map(({ id }) => id)).toEqual([16, 17, 18, 19]);
+  });
+
   it("an answer counts once, from the leader only, and for its own request", () => {
     const peer = follower();
     peer.raft.read(1);

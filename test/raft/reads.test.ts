@@ -31,6 +31,14 @@ function established(voters = THREE): Peer {
   return peer;
 }
 
+/** A leader all of whose followers have all of its log. */
+function inStep(): Peer {
+  const peer = established();
+  acknowledge(peer, "c", last(peer.tick(HEARTBEAT_MS), "c"));
+  for (const from of ["b", "c"]) acknowledge(peer, from, last(peer.tick(HEARTBEAT_MS), from));
+  return peer;
+}
+
 function read(peer: Peer, ...ids: number[]): Outgoing[] {
   for (const id of ids) expect(peer.raft.read(id)).toBe(true);
   return peer.settle();
@@ -186,6 +194,55 @@ describe("dissertation 6.4 linearizable reads without log entries", () => {
     acknowledge(peer, "b", { ...last(old, "b"), round: 99 });
     acknowledge(peer, "c", { ...last(old, "b"), round: 99 });
     expect(peer.released).toEqual([]);
+  });
+
+  it("who answers nothing is left out of rounds for reads after 16, but not of heartbeats; the others go on", () => {
+    const peer = inStep();
+    let asked = 0;
+    for (let id = 1; id <= 100; id++) {
+      const sent = read(peer, id);
+      asked += appends(sent, "c").length;
+      acknowledge(peer, "b", last(sent, "b"));
+    }
+    expect(peer.released.length).toBe(100);
+    expect(asked).toBe(16);
+    expect(appends(peer.tick(HEARTBEAT_MS), "c").length).toBe(1);
+    expect(appends(read(peer, 101), "c")).toEqual([]);
+  });
+
+  it("who was left out is told of later rounds by entries", () => {
+    const peer = inStep();
+    for (let id = 1; id <= 20; id++) acknowledge(peer, "b", last(read(peer, id), "b"));
+    peer.raft.propose(pack(["x"]), 0);
+    const sent = read(peer, 21);
+    acknowledge(peer, "c", last(sent, "c"));
+    expect(peer.released.at(-1)?.id).toBe(21);
+  });
+
+  it("who was left out is asked again as soon as it answers, for all that wait by then", () => {
+    const peer = inStep();
+    const sent = Array.from({ length: 30 }, (_, at) => read(peer, at + 1));
+    for (const [at, one] of sent.entries()) {
+      for (const to of ["b", "c"]) expect(appends(one, to).length).toBe(at < 16 ? 1 : 0);
+    }
+    const again = acknowledge(peer, "b", last(sent[15] ?? [], "b"));
+    expect(peer.released.length).toBe(16);
+    expect(appends(again, "b").length).toBe(1);
+    // It has answered none of its 16.
+    expect(appends(again, "c")).toEqual([]);
+    acknowledge(peer, "b", last(again, "b"));
+    expect(peer.released.map(({ id }) => id)).toEqual(sent.map((_, at) => at + 1));
+    expect(appends(read(peer, 31), "b").length).toBe(1);
+  });
+
+  it("an answer makes room for as many rounds as it answers, and no more", () => {
+    const peer = inStep();
+    const sent = Array.from({ length: 30 }, (_, at) => read(peer, at + 1));
+    acknowledge(peer, "c", last(sent[3] ?? [], "c"));
+    let asked = 0;
+    for (let id = 31; id <= 60; id++) asked += appends(read(peer, id), "c").length;
+    // One went out with the answer.
+    expect(asked).toBe(3);
   });
 
   it("a single voter needs nobody's answer", () => {

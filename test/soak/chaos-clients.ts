@@ -1,4 +1,4 @@
-import type { CompareAndSwapResult, KvClient, KvReadOptions } from "../../src/kv.ts";
+import type { CompareAndSwapResult, KeyValueEntry, KvClient, KvReadOptions, SetResult } from "../../src/kv.ts";
 import type { RaftError } from "../../src/raft/errors.ts";
 import type { Random } from "../../src/raft/random.ts";
 import type { History, KeyValueInput, Supervisor } from "../../src/testing/index.ts";
@@ -30,6 +30,8 @@ interface Client {
   readonly perform: (input: KeyValueInput, timeoutMs: number, read: (typeof READS)[number]) => Promise<unknown>;
   /** What it last knew to be at a key. */
   readonly seen: Map<string, unknown>;
+  /** Which version it last knew a key to have. */
+  readonly versions: Map<string, number>;
 }
 
 /** Clients with sessions, and some without, that write down in a history what they do and see. */
@@ -47,7 +49,7 @@ export class ChaosClients {
     this.#clients = Array.from({ length: SESSIONS + PLAIN }, (_, at) => {
       const name = `${at < SESSIONS ? "session" : "plain"}-${at}`;
       const perform = at < SESSIONS ? inSession(new Kv(supervisor, { name })) : plainly(supervisor, name);
-      return { name, perform, seen: new Map() };
+      return { name, perform, seen: new Map(), versions: new Map() };
     });
     this.disturbed = this.#clients.filter((_, at) => at % 2 === 0).map(({ name }) => name);
   }
@@ -87,12 +89,14 @@ export class ChaosClients {
   }
 
   /** Values are written once only, so that it shows whose write was seen. Texts are replaced before they grow long. */
-  #draw({ seen }: Client, key: string): KeyValueInput {
+  #draw({ seen, versions }: Client, key: string): KeyValueInput {
     const kind = this.#random();
-    if (kind < 0.35) return { op: "get", key };
+    if (kind < 0.2) return { op: "get", key };
+    if (kind < 0.4) return { op: "entry", key };
     const value = `${(++this.#written).toString(36)} `;
     if (kind < 0.6) return { op: "append", key, value };
-    if (kind < 0.75) return { op: "put", key, value };
+    if (kind < 0.7) return { op: "put", key, value };
+    if (kind < 0.82) return { op: "set", key, value, version: versions.get(key) ?? 0 };
     if (kind < 0.95) return { op: "cas", key, expected: seen.get(key), value };
     return { op: "delete", key };
   }
@@ -104,6 +108,9 @@ export class ChaosClients {
     try {
       const output = await history.record(client.name, input, () => client.perform(input, timeoutMs, read));
       client.seen.set(input.key, valueAfter(input, output));
+      const version = versionAfter(input, output);
+      if (version === undefined) client.versions.delete(input.key);
+      else client.versions.set(input.key, version);
     } catch (error) {
       if (!isRaftError(error) || !EXPECTED.has(error.code)) throw error;
       this.errors.set(error.code, (this.errors.get(error.code) ?? 0) + 1);
@@ -121,8 +128,12 @@ function valueAfter(input: KeyValueInput, output: unknown): unknown {
   switch (input.op) {
     case "get":
       return output;
+    case "entry":
+      return (output as KeyValueEntry | undefined)?.value;
     case "put":
       return input.value;
+    case "set":
+      return (output as SetResult).ok ? input.value : undefined;
     case "cas": {
       const { swapped, value } = output as CompareAndSwapResult;
       return swapped ? input.value : value;
@@ -132,14 +143,23 @@ function valueAfter(input: KeyValueInput, output: unknown): unknown {
   }
 }
 
+function versionAfter({ op }: KeyValueInput, output: unknown): number | undefined {
+  if (op === "entry") return (output as KeyValueEntry | undefined)?.version ?? 0;
+  return op === "set" ? (output as SetResult).version : undefined;
+}
+
 function inSession(client: KvClient): Client["perform"] {
   return async (input, timeoutMs, read) => {
     const { key } = input;
     switch (input.op) {
       case "get":
         return (await client.get(key, { ...read, timeoutMs }))?.value;
+      case "entry":
+        return client.get(key, { ...read, timeoutMs });
       case "put":
         return client.put(key, input.value, { timeoutMs });
+      case "set":
+        return client.put(key, input.value, { version: input.version ?? 0, timeoutMs });
       case "append":
         return client.append(key, input.value, { timeoutMs });
       case "delete":
@@ -152,7 +172,7 @@ function inSession(client: KvClient): Client["perform"] {
 
 function plainly(supervisor: Supervisor, client: string): Client["perform"] {
   return async (input, timeoutMs, read) => {
-    if (input.op === "get") return supervisor.query(input, { ...read, client, timeoutMs });
+    if (input.op === "get" || input.op === "entry") return supervisor.query(input, { ...read, client, timeoutMs });
     return (await supervisor.propose(input, { client, timeoutMs })).result;
   };
 }

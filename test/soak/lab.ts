@@ -7,8 +7,8 @@ import type * as lab from "../../src/testing/lab/index.ts";
 //
 //     npx tsx test/soak/lab.ts [--times 20] [--at-once 6] [--seed n] [--dist] [name...]
 //
-// A name selects every scenario whose name contains it; `--dist` takes the built package, whose threads start with less
-// CPU. Exits with 1 when any run fails.
+// A name selects every scenario whose name contains it, so `4A 4B 4C` those of services above Raft; `--dist` takes the
+// built package, whose threads start with less CPU. Exits with 1 when any run fails.
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -39,7 +39,9 @@ async function work(): Promise<void> {
   for (let scenario = queue.shift(); scenario !== undefined; scenario = queue.shift()) {
     const seed = values.seed === undefined ? randomInt(2 ** 32) : Number(values.seed);
     try {
-      runs.push({ scenario, run: { seed, columns: await runScenario(scenario, { seed }) } });
+      const columns = await runScenario(scenario, { seed });
+      runs.push({ scenario, run: { seed, columns } });
+      console.error(`${scenario.name} passed in ${columns.seconds.toFixed(1)} s, ${queue.length} runs to go`);
     } catch (error) {
       runs.push({ scenario, run: { seed, error: error instanceof Error ? error : new Error(String(error)) } });
       console.error(error);

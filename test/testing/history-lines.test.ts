@@ -31,6 +31,11 @@ describe("parseHistory", () => {
       line({ client: "e", op: "cas", expected: "a", value: 1, applied: false, output: null, outcome: undefined }),
       line({ client: "f", op: "delete", outcome: "failed" }),
       line({ client: "g", outcome: "unknown", output: undefined }),
+      line({ client: "h", version: 3 }),
+      line({ client: "i", version: 0, output: null }),
+      line({ client: "j", op: "set", value: 1, version: 2, applied: true, output: 3 }),
+      line({ client: "k", op: "set", value: 1, applied: false, output: undefined }),
+      line({ client: "l", op: "set", value: 1, version: 0, outcome: "unknown" }),
     ].join("\r\n");
     const times = { call: 300, return: 400 };
     expect(parseHistory(text)).toEqual([
@@ -47,6 +52,17 @@ describe("parseHistory", () => {
       },
       { client: "f", input: { op: "delete", key: "k" }, ...times, outcome: "failed" },
       { client: "g", input: { op: "get", key: "k" }, ...times, outcome: "unknown" },
+      { client: "h", input: { op: "entry", key: "k" }, output: { value: "v", version: 3 }, ...times, outcome: "ok" },
+      { client: "i", input: { op: "entry", key: "k" }, output: null, ...times, outcome: "ok" },
+      {
+        client: "j",
+        input: { op: "set", key: "k", value: 1, version: 2 },
+        output: { ok: true, version: 3 },
+        ...times,
+        outcome: "ok",
+      },
+      { client: "k", input: { op: "set", key: "k", value: 1 }, output: { ok: false }, ...times, outcome: "ok" },
+      { client: "l", input: { op: "set", key: "k", value: 1, version: 0 }, ...times, outcome: "unknown" },
     ]);
   });
 
@@ -54,12 +70,12 @@ describe("parseHistory", () => {
     const guide = await readFile(new URL("../../docs/checking.md", import.meta.url), "utf8");
     const lines = /^```json\n(.*?)^```$/ms.exec(guide)?.[1] ?? "";
     const history = parseHistory(lines);
-    expect(history.map(({ outcome }) => outcome)).toEqual(["ok", "unknown", "ok", "ok", "failed"]);
-    expect(await checkLinearizable(history, keyValueModel)).toMatchObject({ verdict: "ok", operations: 4 });
+    expect(history.map(({ outcome }) => outcome)).toEqual(["ok", "unknown", "ok", "ok", "failed", "ok", "ok"]);
+    expect(await checkLinearizable(history, keyValueModel)).toMatchObject({ verdict: "ok", operations: 6 });
   });
 
   test("reads back what formatHistory has written", () => {
-    const history = generateHistory({ operations: 500, keys: 3, clients: 5, unknown: 0.1, seed: 1 });
+    const history = generateHistory({ operations: 500, keys: 3, clients: 5, unknown: 0.1, versions: true, seed: 1 });
     const text = formatHistory(history);
     expect(text.split("\n")).toHaveLength(501);
     expect(formatHistory(parseHistory(text))).toBe(text);
@@ -71,6 +87,13 @@ describe("parseHistory", () => {
     expect(formatHistory([{ ...common, input: { op: "get", key: "k" } }])).toBe(
       '{"client":1,"op":"get","key":"k","output":null,"call":0,"return":1,"outcome":"ok"}\n',
     );
+    expect(formatHistory([{ ...common, input: { op: "entry", key: "k" } }])).toBe(
+      '{"client":1,"op":"get","key":"k","output":null,"version":0,"call":0,"return":1,"outcome":"ok"}\n',
+    );
+    const set = { op: "set", key: "k", value: 1, version: 0 } as const;
+    expect(formatHistory([{ ...common, input: set, output: { ok: true, version: 1 } }])).toBe(
+      '{"client":1,"op":"set","key":"k","version":0,"value":1,"applied":true,"output":1,"call":0,"return":1,"outcome":"ok"}\n',
+    );
   });
 
   test.each([
@@ -80,7 +103,7 @@ describe("parseHistory", () => {
     [line({ client: undefined }), "line 2: client: missing"],
     [line({ client: true }), "line 2: client: expected a number or a string, got true"],
     [line({ op: undefined }), "line 2: op: missing"],
-    [line({ op: "scan" }), "line 2: op: expected put, get, append, delete or cas, got 'scan'"],
+    [line({ op: "scan" }), "line 2: op: expected put, get, append, delete, cas or set, got 'scan'"],
     [line({ key: "" }), "line 2: key: expected a string of at least one character, got ''"],
     [line({ op: "put" }), "line 2: value: missing"],
     [line({ op: "put", value: null }), "line 2: value: expected anything but null"],
@@ -88,6 +111,22 @@ describe("parseHistory", () => {
     [line({ op: "cas", value: 1, applied: true }), "line 2: expected: missing"],
     [line({ op: "cas", value: 1, expected: 1 }), "line 2: applied: missing"],
     [line({ op: "cas", value: 1, expected: 1, applied: "yes" }), "line 2: applied: expected true or false, got 'yes'"],
+    [
+      line({ op: "set", value: 1, version: "1" }),
+      "line 2: version: expected a whole number, 0 for an absent key, got '1'",
+    ],
+    [
+      line({ op: "set", value: 1, version: -1 }),
+      "line 2: version: expected a whole number, 0 for an absent key, got -1",
+    ],
+    [line({ op: "set", version: 1 }), "line 2: value: missing"],
+    [line({ op: "set", value: 1, version: 1 }), "line 2: applied: missing"],
+    [
+      line({ op: "set", value: 1, applied: true }),
+      "line 2: output: expected a whole number, 0 for an absent key, got 'v'",
+    ],
+    [line({ version: 0 }), "line 2: version: expected 1 or more for a key that is there, got 0"],
+    [line({ version: 1, output: null }), "line 2: version: expected 0 for an absent key, got 1"],
     [line({ output: undefined }), "line 2: output: missing"],
     [line({ call: undefined }), "line 2: call: missing"],
     [line({ call: "300" }), "line 2: call: expected a whole number of nanoseconds, up to 2^53, got '300'"],

@@ -1,4 +1,5 @@
 import { KvClient } from "../../kv/client.ts";
+import type { KeyValueEntry, SetResult } from "../../machine/key-value-types.ts";
 import type { PeerId } from "../../raft/message.ts";
 import { History } from "../history.ts";
 import { LabError } from "../lab-error.ts";
@@ -60,6 +61,20 @@ export class KvCaller {
     const read = async () => (await this.#kv.get(key, { timeoutMs }))?.value;
     const value = await this.#history.record(this.name, { op: "get", key }, read);
     return value === undefined ? "" : String(value);
+  }
+
+  /** The string at a key, "" for none, and its version, 0 for none. */
+  async entry(key: string, timeoutMs = PATIENCE_MS): Promise<{ readonly value: string; readonly version: number }> {
+    const read = () => this.#kv.get(key, { timeoutMs });
+    const entry = (await this.#history.record(this.name, { op: "entry", key }, read)) as KeyValueEntry | undefined;
+    return entry === undefined ? { value: "", version: 0 } : { value: String(entry.value), version: entry.version };
+  }
+
+  /** Puts a value in the place of a version of it, 0 for none. */
+  async set(key: string, value: string, version: number, timeoutMs = PATIENCE_MS): Promise<SetResult> {
+    const input = { op: "set", key, value, version } as const;
+    const put = () => this.#kv.put(key, value, { version, timeoutMs });
+    return (await this.#history.record(this.name, input, put)) as SetResult;
   }
 
   async put(key: string, value: string, timeoutMs = PATIENCE_MS): Promise<void> {

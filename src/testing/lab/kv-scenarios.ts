@@ -1,8 +1,7 @@
 import { performance } from "node:perf_hooks";
-import { KvClient } from "../../kv/client.ts";
-import { RaftError } from "../../raft/errors.ts";
 import { KvClients } from "./kv-clients.ts";
 import { expectShortLogs, genericTest, type KvTest } from "./kv-generic.ts";
+import { versionedPuts } from "./kv-versions.ts";
 import { expect, type Lab, T } from "./lab.ts";
 import type { LabColumns, Scenario } from "./scenario.ts";
 
@@ -32,7 +31,7 @@ function mit([seconds, rpcs, commands]: Figures): Partial<LabColumns> {
 function generic(name: string, title: string, peers: number, varied: Partial<KvTest>, figures: Figures): Scenario {
   const test = { ...PLAIN, ...varied };
   return {
-    ...{ name, title, peers, unreliable: test.unreliable, isKeyValue: true, mit: mit(figures) },
+    ...{ name, title, peers, unreliable: test.unreliable, machine: "key-value", mit: mit(figures) },
     part: test.snapshots ? "4B" : "4A",
     ...(test.snapshots ? { snapshotEvery: SNAPSHOT_EVERY } : {}),
     run: (lab) => genericTest(lab, test),
@@ -53,12 +52,12 @@ export const keyValue: readonly Scenario[] = [
   generic("Unreliable4A", "unreliable net, many clients", 5, { ...bad, clients: 5 }, [19.2, 3_083, 441]),
   {
     ...{ name: "UnreliableOneKey4A", title: "concurrent appends to same key, unreliable", part: "4A", peers: 3 },
-    ...{ unreliable: true, isKeyValue: true, mit: mit([2.5, 218, 52]) },
+    ...{ unreliable: true, machine: "key-value", mit: mit([2.5, 218, 52]) },
     run: appendToOneKey,
   },
   {
     ...{ name: "OnePartition4A", title: "progress in majority, none in minority", part: "4A", peers: 5 },
-    ...{ unreliable: false, isKeyValue: true, mit: mit([3.9, 275, 8]) },
+    ...{ unreliable: false, machine: "key-value", mit: mit([3.9, 275, 8]) },
     run: onePartition,
   },
   generic("ManyPartitionsOneClient4A", "partitions, one client", 5, partitions, [23.8, 4_501, 765]),
@@ -99,19 +98,20 @@ export const keyValue: readonly Scenario[] = [
     { ...crash, ...partitions, ...bad, ...random },
     [35.0, 8_249, 746],
   ),
-  {
-    ...{ name: "VersionedPut4A", title: "puts with versions, many clients, restarts (2025)", part: "4A", peers: 5 },
-    ...{ unreliable: false, isKeyValue: true, mit: undefined },
-    run: versionedPuts,
-  },
+  versioned("VersionedPutReliable4A", "puts with versions, many clients (2025)", { clients: 5 }),
+  versioned("VersionedPutUnreliable4A", "puts with versions, unreliable net, many clients (2025)", {
+    ...bad,
+    clients: 5,
+  }),
+  versioned("VersionedPut4A", "puts with versions, restarts, many clients (2025)", { ...crash, clients: 5 }),
   {
     ...{ name: "SnapshotRPC4B", title: "InstallSnapshot RPC", part: "4B", peers: 3, snapshotEvery: SNAPSHOT_EVERY },
-    ...{ unreliable: false, isKeyValue: true, mit: mit([4.0, 289, 63]) },
+    ...{ unreliable: false, machine: "key-value", mit: mit([4.0, 289, 63]) },
     run: snapshotRpc,
   },
   {
     ...{ name: "SnapshotSize4B", title: "snapshot size is reasonable", part: "4B", peers: 3 },
-    ...{ unreliable: false, isKeyValue: true, snapshotEvery: SNAPSHOT_EVERY, mit: mit([2.6, 2_418, 800]) },
+    ...{ unreliable: false, machine: "key-value", snapshotEvery: SNAPSHOT_EVERY, mit: mit([2.6, 2_418, 800]) },
     run: snapshotSize,
   },
   { ...speed("Speed4B", "4B", [3.2, 3_025, 0]), snapshotEvery: SNAPSHOT_EVERY },
@@ -153,9 +153,17 @@ export const keyValue: readonly Scenario[] = [
   ),
 ];
 
+function versioned(name: string, title: string, varied: Partial<KvTest>): Scenario {
+  const test = { ...PLAIN, ...varied };
+  return {
+    ...{ name, title, part: "4A", peers: 5, unreliable: test.unreliable, machine: "key-value", mit: undefined },
+    run: (lab) => versionedPuts(lab, test),
+  };
+}
+
 function speed(name: string, part: "4A" | "4B", figures: Figures): Scenario {
   return {
-    ...{ name, title: "ops complete fast enough", part, peers: 3, unreliable: false, isKeyValue: true },
+    ...{ name, title: "ops complete fast enough", part, peers: 3, unreliable: false, machine: "key-value" },
     mit: mit(figures),
     async run(lab) {
       const clients = new KvClients(lab, false);
@@ -286,48 +294,4 @@ async function snapshotSize(lab: Lab): Promise<void> {
     () => `A snapshot may have ${MAX_SNAPSHOT_BYTES} bytes, and one has ${largest}.`,
   );
   await clients.check();
-}
-
-/** Each put names the version that it replaces: in the end there are as many versions as puts that succeeded. */
-async function versionedPuts(lab: Lab): Promise<void> {
-  const keys = 10;
-  const puts = Array.from({ length: keys }, () => ({ ok: 0, maybe: 0 }));
-  let isOver = false;
-  const working = Promise.all(
-    Array.from({ length: 5 }, async (_, me) => {
-      const name = `client ${me}`;
-      const kv = new KvClient(lab.cluster, { name });
-      for (let at = 0; !isOver; at++) {
-        const key = lab.below(keys);
-        const count = puts[key];
-        if (count === undefined) continue;
-        try {
-          const version = (await kv.get(`k${key}`, { timeoutMs: 10_000 }))?.version ?? 0;
-          const { ok } = await kv.put(`k${key}`, `${name} ${at}`, { version, timeoutMs: 10_000 });
-          if (ok) count.ok++;
-        } catch (error) {
-          if (!(error instanceof RaftError)) throw error;
-          if (error.outcome === "unknown") count.maybe++;
-        }
-      }
-    }),
-  );
-  working.catch(() => {});
-  for (let round = 1; round <= 3; round++) {
-    lab.step(`round ${round} of 3: clients put, the leader crashes`);
-    await lab.sleep(T);
-    const leader = await lab.leader();
-    await lab.cluster.crash(leader);
-    await lab.restart(leader);
-  }
-  isOver = true;
-  await working;
-  const kv = new KvClient(lab.cluster);
-  for (const [key, { ok, maybe }] of puts.entries()) {
-    const version = (await kv.get(`k${key}`))?.version ?? 0;
-    expect(
-      version >= ok && version <= ok + maybe,
-      () => `k${key} has version ${version} after ${ok} puts and ${maybe} that are not known of.`,
-    );
-  }
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { performance } from "node:perf_hooks";
 import { hashSeed, seededRandom } from "../../raft/random.ts";
 import { type Cluster, spawnCluster } from "../cluster.ts";
@@ -8,7 +9,13 @@ import type { LabColumns, Scenario } from "./scenario.ts";
 /** The lab lets no test take longer, in seconds. */
 const LIMIT_SECONDS = 120;
 
-const MACHINE = new URL(`./log-machine.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
+const EXTENSION = import.meta.url.endsWith(".ts") ? "ts" : "js";
+const MACHINES = {
+  log: new URL(`./log-machine.${EXTENSION}`, import.meta.url),
+  counter: new URL(`./counter-machine.${EXTENSION}`, import.meta.url),
+  // It ships, and needs no module.
+  "key-value": undefined,
+};
 
 export interface RunOptions {
   /** What the scenario draws from by chance, and its cluster too. The order in which threads run it does not decide. */
@@ -28,7 +35,7 @@ export interface RunOptions {
 export async function runScenario(scenario: Scenario, { seed, observe, signal }: RunOptions): Promise<LabColumns> {
   const cluster = await spawnCluster({
     peers: scenario.peers,
-    machine: scenario.isKeyValue ? undefined : MACHINE,
+    machine: MACHINES[scenario.machine ?? "log"],
     durability: "disk",
     heartbeatMs: 100,
     electionMs: [250, 400],
@@ -38,6 +45,8 @@ export async function runScenario(scenario: Scenario, { seed, observe, signal }:
   });
   const observed = observe?.(cluster);
   const over = new AbortController();
+  // As many as a scenario has clients may sleep at a time.
+  setMaxListeners(0, over.signal);
   const lab = new Lab(cluster, seededRandom(hashSeed(seed, scenario.name)), over.signal);
   try {
     await lab.network({ unreliable: scenario.unreliable });

@@ -12,9 +12,9 @@ export interface Scenario {
   readonly name: string;
   /** What it is about. */
   readonly title: string;
-  readonly part: "3A" | "3B" | "3C" | "3D" | "4A" | "4B";
-  /** Whether the peers run the key-value map rather than one that keeps the whole log. Default false. */
-  readonly isKeyValue?: boolean;
+  readonly part: "3A" | "3B" | "3C" | "3D" | "4A" | "4B" | "4C";
+  /** What the peers run. Default `log`, whose state is the whole log. */
+  readonly machine?: "log" | "counter" | "key-value";
   readonly peers: number;
   /** Whether the network drops and delays messages from the beginning. */
   readonly unreliable: boolean;

@@ -16,6 +16,11 @@ export function isLinearizable(history: readonly Call[]): boolean {
   );
 }
 
+/** What the map makes of an operation. @throws Error when it refuses a command. */
+export function perform(map: KeyValueMap, input: KeyValueInput): unknown {
+  return input.op === "entry" ? map.query(input) : map.apply(input);
+}
+
 function search(left: readonly Call[], done: readonly KeyValueInput[]): boolean {
   if (left.every(({ outcome }) => outcome === "unknown")) return true;
   return left.some((operation) => {
@@ -33,9 +38,9 @@ function search(left: readonly Call[], done: readonly KeyValueInput[]): boolean 
 function resultOf(done: readonly KeyValueInput[], last: KeyValueInput): unknown {
   const map = new KeyValueMap();
   let result: unknown;
-  for (const command of [...done, last]) {
+  for (const input of [...done, last]) {
     try {
-      result = map.apply(command);
+      result = perform(map, input);
     } catch (error) {
       result = error;
     }
@@ -46,6 +51,14 @@ function resultOf(done: readonly KeyValueInput[], last: KeyValueInput): unknown 
 function fits({ input, output }: Call, result: unknown): boolean {
   if (result instanceof Error) return false;
   if (input.op === "get") return isDeepStrictEqual(output ?? undefined, result);
+  if (input.op === "entry") {
+    const [said, is] = [output ?? undefined, result] as ({ value: unknown; version: number } | undefined)[];
+    return said?.version === is?.version && isDeepStrictEqual(said?.value, is?.value);
+  }
+  if (input.op === "set") {
+    const [said, is] = [output, result] as { ok: boolean; version?: number }[];
+    return said?.ok === is?.ok && (said?.version ?? is?.version) === is?.version;
+  }
   if (input.op !== "cas") return true;
   const [said, is] = [output, result] as { swapped: boolean; value?: unknown }[];
   if (said?.swapped !== is?.swapped) return false;

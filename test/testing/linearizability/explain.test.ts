@@ -28,7 +28,7 @@ test("the shortest illegal prefix ends with the answer that nothing explains", a
     completed: 3,
     isShortest: true,
     culprit: { client: 2, input: { op: "get" }, output: null, call: 310 },
-    state: "'a'",
+    state: "{ version: 1, value: 'a' }",
   });
   expect(found.prefix.map(({ call }) => call)).toEqual([100, 260, 110, 310, 320]);
   expect(found.order.map(({ call }) => call)).toEqual([100, 260]);
@@ -42,7 +42,7 @@ test("explain tells it in lines", async () => {
 The longest order that was found ends with
   client 1: put <k> 'a', 100 to 250 ns
   client 2: get <k> → 'a', 260 to 300 ns
-and leaves the state 'a'. Nothing was found that fits in
+and leaves the state { version: 1, value: 'a' }. Nothing was found that fits in
   client 3: append <k> '</svg>', from 110 ns, outcome unknown
   client 1: put <k> 'b', from 320 ns, not returned yet
 `);

@@ -5,12 +5,15 @@ import type { Operation } from "../../../src/testing/history.ts";
 import { checkLinearizable } from "../../../src/testing/linearizability/check.ts";
 import type { KeyValueInput } from "../../../src/testing/linearizability/key-value.ts";
 import { keyValueModel } from "../../../src/testing/linearizability/key-value.ts";
-import { isLinearizable } from "./brute-force.ts";
+import { isLinearizable, perform } from "./brute-force.ts";
 
 type Call = Operation<KeyValueInput, unknown>;
 
+const PLAIN = ["get", "get", "get", "put", "append", "append", "cas", "delete"] as const;
+const VERSIONED = ["get", "entry", "entry", "put", "set", "set", "set", "append", "cas", "delete"] as const;
+
 /** A few calls that overlap, of few values, so that they meet. Outputs are mostly those of some order, but times are not. */
-function randomHistory(seed: number): Call[] {
+function randomHistory(seed: number, kinds: readonly KeyValueInput["op"][]): Call[] {
   const random = seededRandom(seed);
   const below = (limit: number) => Math.floor(random() * limit);
   const texts = ["a", "b", "c", "ab", "ac"];
@@ -18,17 +21,17 @@ function randomHistory(seed: number): Call[] {
   const map = new KeyValueMap();
   const apply = (input: KeyValueInput): unknown => {
     try {
-      return map.apply(input);
+      return perform(map, input);
     } catch {
       return undefined;
     }
   };
   const commandOn = (key: string): KeyValueInput => {
-    const kinds = ["get", "get", "get", "put", "append", "append", "cas", "delete"] as const;
     const op = kinds[below(kinds.length)] ?? "get";
-    if (op === "get" || op === "delete") return { op, key };
+    if (op === "get" || op === "entry" || op === "delete") return { op, key };
     if (op === "append") return { op, key, value: texts[below(3)] ?? "a" };
     if (op === "put") return { op, key, value: value() };
+    if (op === "set") return { op, key, value: value(), ...(random() < 0.8 ? { version: below(4) } : {}) };
     return { op, key, expected: random() < 0.3 ? undefined : value(), value: value() };
   };
   const spread = 2 + below(6);
@@ -46,6 +49,12 @@ function randomHistory(seed: number): Call[] {
   function outputOf(input: KeyValueInput, told: unknown): unknown {
     const isWrong = random() < 0.2;
     if (input.op === "get") return isWrong ? value() : (told ?? null);
+    if (input.op === "entry") return isWrong ? { value: value(), version: 1 + below(3) } : (told ?? null);
+    if (input.op === "set") {
+      const { ok, version } = told as { ok: boolean; version: number };
+      if (isWrong) return random() < 0.5 ? { ok: !ok } : { ok, version: below(4) };
+      return random() < 0.5 ? { ok } : { ok, version };
+    }
     if (input.op !== "cas") return undefined;
     const { swapped, value: instead } = told as { swapped: boolean; value: unknown };
     if (isWrong) return { swapped: !swapped };
@@ -53,10 +62,13 @@ function randomHistory(seed: number): Call[] {
   }
 }
 
-test("decides 10,000 small histories as the twin does that tries every order", async () => {
+test.each([
+  ["values", PLAIN],
+  ["values and versions", VERSIONED],
+])("decides 10,000 small histories of %s as the twin does that tries every order", async (_, kinds) => {
   const verdicts = { ok: 0, illegal: 0, undecided: 0 };
   for (let seed = 0; seed < 10_000; seed++) {
-    const history = randomHistory(seed);
+    const history = randomHistory(seed, kinds);
     const result = await checkLinearizable(history, keyValueModel);
     const expected = isLinearizable(history) ? "ok" : "illegal";
     if (result.verdict !== expected)

@@ -1,0 +1,45 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, test } from "vitest";
+import { ChangeHistory } from "../../src/machine/change-history.ts";
+
+const MIB = 1 << 20;
+const all = () => true;
+
+/** What is left when all that nobody holds has been collected. */
+function bufferBytes(): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  collect();
+  return process.memoryUsage().arrayBuffers;
+}
+
+describe("the history of changes", () => {
+  test("lets go of the values of changes that it has dropped, long before it has dropped many", () => {
+    const history = new ChangeHistory(0);
+    const before = bufferBytes();
+    for (let index = 1; index <= 200; index++) {
+      history.add({ index, key: "k", value: new Uint8Array(MIB), version: index });
+    }
+    expect((bufferBytes() - before) / MIB).toBeLessThan(100);
+    const { firstIndex } = history.since(199, all, 10);
+    expect(firstIndex).toBe(194);
+    expect(history.since(firstIndex - 1, all, 10).changes.map(({ index }) => index)).toEqual([
+      194, 195, 196, 197, 198, 199, 200,
+    ]);
+  });
+
+  test("drops small changes by what they take, too", () => {
+    const history = new ChangeHistory(0, 1_000_000);
+    for (let index = 1; index <= 200_000; index++) history.add({ index, key: "k", value: 1, version: index });
+    const { firstIndex } = history.since(200_000, all, 10);
+    expect(200_001 - firstIndex).toBeGreaterThan(10_000);
+    expect(200_001 - firstIndex).toBeLessThan((8 * MIB) / 100);
+  });
+
+  test("counts two bytes for each character of a text", () => {
+    const history = new ChangeHistory(0);
+    for (let index = 1; index <= 20; index++) history.add({ index, key: "k", value: "x".repeat(MIB), version: index });
+    expect(history.since(19, all, 10).firstIndex).toBe(18);
+  });
+});
