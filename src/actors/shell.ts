@@ -6,7 +6,7 @@ import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entr
 import { RaftError } from "../raft/errors.ts";
 import type { Message, PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
-import { Raft } from "../raft/raft.ts";
+import { Raft, type Stored, type StoreReader } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
@@ -34,6 +34,9 @@ export interface Clock {
   wall(): number;
 }
 
+/** Makes the algorithm's instance of a peer: the plain one, or one that tells what goes in and comes out. */
+export type RaftFactory = (options: RaftOptions, stored: Stored, reader: StoreReader, now: number) => Raft;
+
 /** What surrounds a shell: threads and ports, or a simulator. */
 export interface ShellOptions {
   readonly group: string;
@@ -55,6 +58,10 @@ export interface ShellOptions {
   readonly maxPendingBytes?: number;
   /** Entries applied between snapshots; 0: only when asked for. */
   readonly snapshotEvery: number;
+  /** The size of a snapshot's chunks. Default: see Snapshotter. */
+  readonly chunkBytes?: number;
+  /** Default: a plain Raft, or one that traces its steps when `trace` is true. */
+  readonly createRaft?: RaftFactory;
   /** A snapshot is in force: taken here, or installed from the leader. */
   readonly onSnapshot: (info: SnapshotInfo, installed: boolean) => void;
   /** The machine could not be snapshot; the snapshot before stays in force, and the log grows on. */
@@ -88,16 +95,15 @@ export class Shell {
 
   constructor(options: ShellOptions) {
     this.#options = options;
-    const { store, raft, clock, trace, machine, calls } = options;
+    const { store, raft, clock, trace, machine, calls, createRaft } = options;
     this.#replica = new Replica(raft.id, machine, calls);
     const reader = {
       read: (from: number, maxBytes: number) => store.read(from, maxBytes),
       readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),
     };
-    this.#raft =
-      trace === true
-        ? new TracedRaft(raft, store.state, reader, clock, (step) => this.#steps.push(step))
-        : new Raft(raft, store.state, reader, clock.now());
+    if (createRaft !== undefined) this.#raft = createRaft(raft, store.state, reader, clock.now());
+    else if (trace !== true) this.#raft = new Raft(raft, store.state, reader, clock.now());
+    else this.#raft = new TracedRaft(raft, store.state, reader, clock, (step) => this.#steps.push(step));
     if (store.state.snapshot !== undefined) this.#restore(store.state.snapshot);
   }
 
@@ -339,7 +345,8 @@ export class Shell {
     const { configuration } = this.#raft;
     const { lastApplied: index, lastTime: time, version } = this.#replica;
     this.#attempt(() => {
-      this.#snapshotter = new Snapshotter(this.#replica, { index, term, time, configuration, version });
+      const head = { index, term, time, configuration, version };
+      this.#snapshotter = new Snapshotter(this.#replica, head, this.#options.chunkBytes);
     });
   }
 

@@ -20,18 +20,27 @@ const METHODS = ["apply", "query", "snapshot", "restore"] as const;
  * TypeScript that this Node cannot load, exports no class by default, or the class cannot be made or lacks a method.
  */
 export async function loadMachine(spec: MachineSpec): Promise<StateMachine> {
-  const { module: href, options } = spec;
-  if (href === undefined) return new KeyValueMap();
+  return (await loadFactory(spec))();
+}
+
+/**
+ * Imports the machine's module into this thread. @returns what makes an instance; it throws what `loadMachine` does.
+ * @throws RaftError as `loadMachine` does.
+ */
+export async function loadFactory({ module: href, options }: MachineSpec): Promise<() => StateMachine> {
+  if (href === undefined) return () => new KeyValueMap();
   const Machine = await importClass(href);
-  let machine: StateMachine;
-  try {
-    machine = new Machine(options);
-  } catch (cause) {
-    throw failed(`the state machine of ${href} cannot be made: ${messageOf(cause)}`, cause);
-  }
-  const missing = METHODS.filter((method) => typeof machine[method] !== "function");
-  if (missing.length > 0) throw failed(`the state machine of ${href} has no method ${missing.join(", ")}`);
-  return machine;
+  return () => {
+    let machine: StateMachine;
+    try {
+      machine = new Machine(options);
+    } catch (cause) {
+      throw failed(`the state machine of ${href} cannot be made: ${messageOf(cause)}`, cause);
+    }
+    const missing = METHODS.filter((method) => typeof machine[method] !== "function");
+    if (missing.length > 0) throw failed(`the state machine of ${href} has no method ${missing.join(", ")}`);
+    return machine;
+  };
 }
 
 async function importClass(href: string): Promise<StateMachineClass> {
