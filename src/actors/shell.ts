@@ -336,6 +336,8 @@ export class Shell {
     const { snapshotEvery } = this.#options;
     const since = this.#replica.lastApplied - Math.max(this.#raft.snapshot?.index ?? 0, this.#lastAttempt);
     const isDue = snapshotEvery > 0 && since >= snapshotEvery;
+    // The one that was under way may be the one that was asked for.
+    if (this.#snapshotWanted) this.#snapshotWanted = this.#replica.lastApplied > (this.#raft.snapshot?.index ?? 0);
     if (this.#snapshotter !== undefined || !(isDue || this.#snapshotWanted)) return;
     if (this.#raft.isSendingSnapshot(now) && since < MOST_POSTPONED * snapshotEvery) return;
     const term = this.#raft.log.termAt(this.#replica.lastApplied);
