@@ -12,15 +12,10 @@ import { monotonicNow } from "./monotonic.ts";
 import { freezeIfAsked } from "./pause.ts";
 import { errorData, type LaneRequest, type PeerData, type PeerNotice, type PeerOrder } from "./protocol.ts";
 import { Shell } from "./shell.ts";
+import { timingOf } from "./timing.ts";
 import type { Delivery } from "./wire.ts";
 
 // A peer's thread: opens the store, loads the state machine, and runs the shell on what the ports bring.
-
-/** A tenth of the time between heartbeats: soon for followers, and rare beside what replication sends anyway. */
-const COMMIT_NEWS_PART = 0.1;
-
-/** Of the entries between two snapshots, how many stay behind one: enough for a follower that missed a few rounds. */
-const SNAPSHOT_TAIL_PART = 0.1;
 
 /**
  * How often the thread's event loop turns. Nothing of flotilla waits for it, but what a state machine prints does, and
@@ -56,14 +51,9 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     group: data.group,
     raft: {
       ...DEFAULT_LIMITS,
+      ...timingOf(data),
       id,
-      heartbeatMs: data.heartbeatMs,
-      electionMs: data.electionMs,
-      leaseMs: leaseMs(data),
       incarnation: store.state.incarnation,
-      commitNewsMs: data.heartbeatMs * COMMIT_NEWS_PART,
-      snapshotTail: Math.floor(data.snapshotEvery * SNAPSHOT_TAIL_PART),
-      snapshotTailMax: data.snapshotEvery,
       cacheBytes: data.cacheBytes,
       random: seededRandom(hashSeed(data.seed, id, store.state.incarnation)),
     },
@@ -147,11 +137,6 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   turn();
   report({ kind: "up" });
   live();
-}
-
-/** Followers stand by a leader for the shortest election timeout; by this leader's clock that may be less. */
-function leaseMs({ electionMs, maxClockDrift }: PeerData): number {
-  return (electionMs[0] * (1 - maxClockDrift)) / (1 + maxClockDrift);
 }
 
 /**

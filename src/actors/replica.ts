@@ -3,7 +3,7 @@ import { decode } from "../machine/codec.ts";
 import { isDurable } from "../machine/load.ts";
 import { Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
-import type { ApplyContext, DurableStateMachine, StateMachine } from "../machine/state-machine.ts";
+import type { AnyStateMachine, ApplyContext, StateMachine } from "../machine/state-machine.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
 import { type Batch, EntryKind, forEachEntry } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
@@ -36,12 +36,7 @@ export class Replica {
    * @param id names the peer in errors.
    * @param table holds the state of a durable machine.
    */
-  constructor(
-    id: PeerId,
-    machine: StateMachine | DurableStateMachine,
-    table: MachineTable,
-    calls: Pick<MachineCalls, "enter" | "leave">,
-  ) {
+  constructor(id: PeerId, machine: AnyStateMachine, table: MachineTable, calls: Pick<MachineCalls, "enter" | "leave">) {
     this.#id = id;
     this.#machine = isDurable(machine) ? new DurableState(machine, table) : machine;
     this.#calls = calls;

@@ -1,12 +1,12 @@
 import type { Applied } from "../machine/apply.ts";
 import { encodeResults } from "../machine/codec.ts";
-import type { DurableStateMachine, StateMachine } from "../machine/state-machine.ts";
+import type { AnyStateMachine } from "../machine/state-machine.ts";
 import { EMPTY_SAVE, type Outgoing, type Save, type SnapshotInfo } from "../raft/effects.ts";
 import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { Message, PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
-import { Raft } from "../raft/raft.ts";
+import { Raft, type Stored, type StoreReader } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
@@ -42,12 +42,15 @@ export interface Clock {
   wall(): number;
 }
 
+/** Makes the algorithm's instance of a peer: the plain one, or one that tells what goes in and comes out. */
+export type RaftFactory = (options: RaftOptions, stored: Stored, reader: StoreReader, now: number) => Raft;
+
 /** What surrounds a shell: threads and ports, or a simulator. */
 export interface ShellOptions {
   readonly group: string;
   readonly raft: RaftOptions;
   readonly store: Store;
-  readonly machine: StateMachine | DurableStateMachine;
+  readonly machine: AnyStateMachine;
   readonly clock: Clock;
   /** Takes all that is for other peers, one packet for each of them. */
   readonly send: (packets: readonly Packet[]) => void;
@@ -63,6 +66,10 @@ export interface ShellOptions {
   readonly maxPendingBytes?: number;
   /** Entries applied between snapshots; 0: only when asked for. */
   readonly snapshotEvery: number;
+  /** The size of a snapshot's chunks. Default: see Snapshotter. */
+  readonly chunkBytes?: number;
+  /** Default: a plain Raft, or one that traces its steps when `trace` is true. */
+  readonly createRaft?: RaftFactory;
   /** A snapshot is in force: taken here, or installed from the leader. */
   readonly onSnapshot: (info: SnapshotInfo, installed: boolean) => void;
   /** The machine could not be snapshot; the snapshot before stays in force, and the log grows on. */
@@ -98,16 +105,15 @@ export class Shell {
 
   constructor(options: ShellOptions) {
     this.#options = options;
-    const { store, raft, clock, trace, machine, calls } = options;
+    const { store, raft, clock, trace, machine, calls, createRaft } = options;
     this.#replica = new Replica(raft.id, machine, store.machine, calls);
     const reader = {
       read: (from: number, maxBytes: number) => store.read(from, maxBytes),
       readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),
     };
-    this.#raft =
-      trace === true
-        ? new TracedRaft(raft, store.state, reader, clock, (step) => this.#steps.push(step))
-        : new Raft(raft, store.state, reader, clock.now());
+    if (createRaft !== undefined) this.#raft = createRaft(raft, store.state, reader, clock.now());
+    else if (trace !== true) this.#raft = new Raft(raft, store.state, reader, clock.now());
+    else this.#raft = new TracedRaft(raft, store.state, reader, clock, (step) => this.#steps.push(step));
     this.#replica.start(store.state, () => store.readSnapshot());
   }
 
@@ -358,6 +364,8 @@ export class Shell {
     const { snapshotEvery } = this.#options;
     const since = this.#replica.lastApplied - Math.max(this.#raft.snapshot?.index ?? 0, this.#lastAttempt);
     const isDue = snapshotEvery > 0 && since >= snapshotEvery;
+    // The one that was under way may be the one that was asked for.
+    if (this.#snapshotWanted) this.#snapshotWanted = this.#replica.lastApplied > (this.#raft.snapshot?.index ?? 0);
     if (this.#snapshotter !== undefined || !(isDue || this.#snapshotWanted)) return;
     if (this.#raft.isSendingSnapshot(now) && since < MOST_POSTPONED * snapshotEvery) return;
     const term = this.#raft.log.termAt(this.#replica.lastApplied);
@@ -369,7 +377,8 @@ export class Shell {
     this.#attempt(() => {
       // What is frozen of a durable machine is what the store has.
       if (this.#replica.unsavedBytes !== undefined) this.#save(EMPTY_SAVE);
-      this.#snapshotter = new Snapshotter(this.#replica, { index, term, time, configuration, version });
+      const head = { index, term, time, configuration, version };
+      this.#snapshotter = new Snapshotter(this.#replica, head, this.#options.chunkBytes);
     });
   }
 

@@ -2,7 +2,7 @@ import type { StateMachine } from "../machine/state-machine.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
 import { RaftError } from "../raft/errors.ts";
 
-/** The size of a chunk, in bytes: small beside what a disk writes in the time of a heartbeat, large beside a record's cost. */
+/** The size of a chunk, in bytes, if nobody says another: small beside what a disk writes in the time of a heartbeat, large beside a record's cost. */
 const CHUNK_BYTES = 128 << 10;
 
 /** How long one turn may pull chunks out of the state machine, in milliseconds. Commits wait no longer than this. */
@@ -37,7 +37,7 @@ export class Snapshotter {
    * The chunk that is being filled. There is only one for all: one that is staged is saved in the same turn. To make them
    * anew costs more than to fill them, since the garbage collector looks at all of the state for so many bytes.
    */
-  readonly #chunk = new Uint8Array(CHUNK_BYTES);
+  readonly #chunk: Uint8Array;
   #filled = 0;
   /** What was pulled and did not fit into the chunk. */
   #rest: Uint8Array = NOTHING;
@@ -50,10 +50,12 @@ export class Snapshotter {
 
   /**
    * Freezes the state as it is now.
+   * @param chunkBytes the size of a chunk; default 128 KiB.
    * @throws RaftError `ERR_MACHINE_THREW` when the machine refuses, or returns no bytes.
    */
-  constructor(machine: Pick<StateMachine, "snapshot">, head: Head) {
+  constructor(machine: Pick<StateMachine, "snapshot">, head: Head, chunkBytes = CHUNK_BYTES) {
     this.#head = head;
+    this.#chunk = new Uint8Array(chunkBytes);
     try {
       const view = machine.snapshot();
       this.#pieces = view instanceof Uint8Array ? [view][Symbol.iterator]() : view[Symbol.iterator]();
@@ -88,8 +90,8 @@ export class Snapshotter {
     if (!this.#hasWorked) return false;
     const deadline = start + BUDGET_MS;
     let done = false;
-    while (!done && this.#filled < CHUNK_BYTES && now() < deadline) done = this.#fill();
-    if (!done && this.#filled < CHUNK_BYTES) return false;
+    while (!done && this.#filled < this.#chunk.byteLength && now() < deadline) done = this.#fill();
+    if (!done && this.#filled < this.#chunk.byteLength) return false;
     if (this.#filled > 0 || done) {
       if (!taker.stageChunk(this.#chunks, this.#chunk.subarray(0, this.#filled))) return true;
       this.#chunks++;
@@ -108,7 +110,7 @@ export class Snapshotter {
       if (piece === undefined) return true;
       this.#rest = piece;
     }
-    const fits = this.#rest.subarray(0, CHUNK_BYTES - this.#filled);
+    const fits = this.#rest.subarray(0, this.#chunk.byteLength - this.#filled);
     this.#chunk.set(fits, this.#filled);
     this.#filled += fits.byteLength;
     this.#rest = this.#rest.subarray(fits.byteLength);

@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { RaftError } from "../raft/errors.ts";
 import { KeyValueMap } from "./key-value.ts";
-import type { DurableStateMachine, StateMachine, StateMachineClass } from "./state-machine.ts";
+import type { AnyStateMachine, DurableStateMachine, StateMachine, StateMachineClass } from "./state-machine.ts";
 
 /** Which state machine the peers of a cluster run. */
 export interface MachineSpec {
@@ -20,25 +20,34 @@ const DURABLE_METHODS = ["apply", "query"] as const satisfies readonly (keyof Du
  * @throws RaftError `ERR_MACHINE_MODULE`, with the `cause` where there is one: the module is missing or fails, is
  * TypeScript that this Node cannot load, exports no class by default, or the class cannot be made or lacks a method.
  */
-export async function loadMachine(spec: MachineSpec): Promise<StateMachine | DurableStateMachine> {
-  const { module: href, options } = spec;
-  if (href === undefined) return new KeyValueMap();
+export async function loadMachine(spec: MachineSpec): Promise<AnyStateMachine> {
+  return (await loadFactory(spec))();
+}
+
+/**
+ * Imports the machine's module into this thread. @returns what makes an instance; it throws what `loadMachine` does.
+ * @throws RaftError as `loadMachine` does.
+ */
+export async function loadFactory({ module: href, options }: MachineSpec): Promise<() => AnyStateMachine> {
+  if (href === undefined) return () => new KeyValueMap();
   const Machine = await importClass(href);
-  let machine: StateMachine | DurableStateMachine;
-  try {
-    machine = new Machine(options);
-  } catch (cause) {
-    throw failed(`the state machine of ${href} cannot be made: ${messageOf(cause)}`, cause);
-  }
-  const missing = isDurable(machine)
-    ? DURABLE_METHODS.filter((method) => typeof machine[method] !== "function")
-    : METHODS.filter((method) => typeof machine[method] !== "function");
-  if (missing.length > 0) throw failed(`the state machine of ${href} has no method ${missing.join(", ")}`);
-  return machine;
+  return () => {
+    let machine: AnyStateMachine;
+    try {
+      machine = new Machine(options);
+    } catch (cause) {
+      throw failed(`the state machine of ${href} cannot be made: ${messageOf(cause)}`, cause);
+    }
+    const missing = isDurable(machine)
+      ? DURABLE_METHODS.filter((method) => typeof machine[method] !== "function")
+      : METHODS.filter((method) => typeof machine[method] !== "function");
+    if (missing.length > 0) throw failed(`the state machine of ${href} has no method ${missing.join(", ")}`);
+    return machine;
+  };
 }
 
 /** Whether the state is kept in the store. */
-export function isDurable(machine: StateMachine | DurableStateMachine): machine is DurableStateMachine {
+export function isDurable(machine: AnyStateMachine): machine is DurableStateMachine {
   return "durable" in machine && machine.durable === true;
 }
 

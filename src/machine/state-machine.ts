@@ -101,5 +101,8 @@ export interface DurableStateMachine<Command = unknown, Result = unknown, Query 
   opened?(state: StateReader, index: number): void;
 }
 
+/** Of either kind. */
+export type AnyStateMachine = StateMachine | DurableStateMachine;
+
 /** The class that a machine module exports by default. */
-export type StateMachineClass = new (options?: unknown) => StateMachine | DurableStateMachine;
+export type StateMachineClass = new (options?: unknown) => AnyStateMachine;

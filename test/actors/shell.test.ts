@@ -218,6 +218,16 @@ describe("snapshots", () => {
     expect(peer.shell.wantSnapshot()).toBe(false);
   });
 
+  it("are not taken twice of the same entry, when one is asked for while it is being taken", () => {
+    const peer = applying(["a", "b"], 0);
+    peer.shell.wantSnapshot();
+    peer.shell.turn();
+    expect(peer.shell.raft.snapshot).toBeUndefined();
+    expect(peer.shell.wantSnapshot()).toBe(true);
+    for (let turn = 0; turn < 5; turn++) peer.shell.turn();
+    expect(peer.journal.filter((step) => step.includes("snapshot"))).toEqual(["took a snapshot of 4"]);
+  });
+
   it("that the machine refuses are reported, and the log stays", () => {
     const peer = applying(["no snapshots", "b", "c", "d"], 3);
     expect(peer.journal).toContain("the state after entry 3 cannot be taken as a snapshot: not now");
