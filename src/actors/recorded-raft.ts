@@ -147,7 +147,7 @@ export class RecordedRaft extends TracedRaft {
     try {
       value = run();
     } catch (error) {
-      this.#add(describe(), error instanceof Error ? error.message : String(error));
+      this.#add(describe(), String(error));
       this.#sink.flush();
       throw error;
     }

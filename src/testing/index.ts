@@ -49,6 +49,13 @@ export {
   runNemesis,
 } from "./nemesis.ts";
 export { readRecords } from "./read-records.ts";
+export {
+  type Conformance,
+  checkConformance,
+  explainRejection,
+  type Rejection,
+} from "./reference/check.ts";
+export type { Rule } from "./reference/rules.ts";
 export { replay } from "./replay.ts";
 export { ReplayError } from "./replay-error.ts";
 export { timeline } from "./timeline.ts";

@@ -5,7 +5,7 @@ import type { MakeRaft } from "../raft/harness.ts";
 import { Schedule } from "../raft/schedule.ts";
 
 /** Makes peers that are recorded, each life for itself. */
-function recording(): { readonly make: MakeRaft; readonly records: () => RaftRecord[] } {
+export function recording(): { readonly make: MakeRaft; readonly records: () => RaftRecord[] } {
   const sinks: MemoryRecord[] = [];
   return {
     make: (options, disk, now) => {

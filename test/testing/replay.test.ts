@@ -96,7 +96,7 @@ describe("A record of a peer's life", () => {
     const { step, message } = failureOf(record);
     expect(step).toBe(at);
     expect(message).toContain(
-      "what it threw was undefined, and is 'it asks for a random number, and did not when it was recorded'",
+      "what it threw was undefined, and is 'Error: it asks for a random number, and did not when it was recorded'",
     );
   });
 
