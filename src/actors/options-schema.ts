@@ -39,6 +39,12 @@ function milliseconds(min: number) {
 
 const wholeBytes = integerIn(0, Number.MAX_SAFE_INTEGER, "a whole number of bytes");
 
+const path = v.pipe(
+  v.string("a path"),
+  v.minLength(1, "a path"),
+  v.transform((relative) => resolve(relative)),
+);
+
 function bounds(min: number) {
   return v.strictTuple([milliseconds(min), milliseconds(min)], "two bounds in milliseconds");
 }
@@ -124,13 +130,7 @@ export const optionsSchema = v.strictObject(
       v.lazy((input): v.GenericSchema<unknown, string[]> => (Array.isArray(input) ? peerNames : peerCount)),
       3,
     ),
-    directory: v.optional(
-      v.pipe(
-        v.string("a path"),
-        v.minLength(1, "a path"),
-        v.transform((path) => resolve(path)),
-      ),
-    ),
+    directory: v.optional(path),
     machine: v.optional(
       v.lazy(
         (input): v.GenericSchema<unknown, MachineSpec> =>
@@ -172,6 +172,7 @@ export const optionsSchema = v.strictObject(
     verify: v.optional(v.custom<Verify>(isVerify, '"full", "ends" or false'), "full"),
     stuckMs: v.optional(milliseconds(0), 10_000),
     trace: v.optional(v.custom<Trace>(isTrace, 'true, "applied" or false'), false),
+    record: v.optional(path),
     cacheBytes: v.optional(wholeBytes, 16 << 20),
     logger: v.optional(v.custom<Logger>(isLogger, "an object with the functions debug, info, warn and error")),
   },

@@ -124,6 +124,13 @@ export interface SupervisorOptions {
    */
   readonly trace?: Trace | undefined;
   /**
+   * A folder, made if need be, in which each life of each peer leaves a file with all that its algorithm was given and did,
+   * to be replayed and checked by `flotilla/testing`. It holds the commands too. Each file ends at 256 MiB, and an old one
+   * is never written over: a peer that finds its file there does not start. Relative to the working directory. Default:
+   * nothing is recorded, which costs nothing.
+   */
+  readonly record?: string | undefined;
+  /**
    * How many bytes of the log's end each peer keeps in memory. Followers that lag behind by less are served without
    * reading the disk. Default 16 MiB.
    */
@@ -161,6 +168,8 @@ export interface ParsedOptions {
   readonly verify: Verify;
   readonly stuckMs: number;
   readonly trace: Trace;
+  /** Absolute. */
+  readonly record: string | undefined;
   readonly cacheBytes: number;
   readonly logger: Logger | undefined;
 }
@@ -186,6 +195,7 @@ export function parseOptions(options: unknown = {}): ParsedOptions {
   return {
     ...output,
     directory: output.directory,
+    record: output.record,
     logger: output.logger,
     machine: output.machine ?? { module: undefined, options: undefined },
   };

@@ -11,6 +11,7 @@ import { Mailbox } from "./mailbox.ts";
 import { monotonicNow } from "./monotonic.ts";
 import { freezeIfAsked } from "./pause.ts";
 import { errorData, type LaneRequest, type PeerData, type PeerNotice, type PeerOrder } from "./protocol.ts";
+import { RecordFile, recordPath } from "./record-file.ts";
 import { Shell } from "./shell.ts";
 import { timingOf } from "./timing.ts";
 import type { Delivery } from "./wire.ts";
@@ -36,11 +37,13 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   const position = peers.indexOf(id);
   const calls = new MachineCalls(shared.calls, position);
   calls.enter("load", 0);
-  const machine = await loadMachine(data.machine).catch(async (error: unknown) => {
+  const closed = async (error: unknown) => {
     await store.close();
     throw error;
-  });
+  };
+  const machine = await loadMachine(data.machine).catch(closed);
   calls.leave();
+  const record = await beginRecord(data, store.state.incarnation).catch(closed);
   report({ kind: "opened", incarnation: store.state.incarnation });
   await orders.speak;
 
@@ -69,6 +72,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     onSnapshotFailed: (error) => report({ kind: "snapshot-failed", error: errorData(error, "ERR_MACHINE_THREW") }),
     publish,
     trace: data.trace,
+    record,
   });
 
   const mailbox = new Mailbox([
@@ -128,6 +132,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   };
   orders.onStop = () => {
     isStopped = true;
+    record?.close();
     store.close().then(
       () => report({ kind: "stopped" }),
       () => report({ kind: "stopped" }),
@@ -137,6 +142,10 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   turn();
   report({ kind: "up" });
   live();
+}
+
+async function beginRecord({ record, id }: PeerData, incarnation: number): Promise<RecordFile | undefined> {
+  return record === undefined ? undefined : new RecordFile(recordPath(record, id, incarnation));
 }
 
 /**

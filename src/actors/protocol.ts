@@ -180,6 +180,8 @@ export interface PeerData {
   readonly maxPendingBytes: number;
   readonly seed: number;
   readonly trace: Trace;
+  /** The folder for records; undefined: nothing is recorded. */
+  readonly record: string | undefined;
   readonly snapshotEvery: number;
   readonly shared: SharedWords;
   /** Which of the gates is this thread's. */
@@ -247,6 +249,8 @@ export interface SupervisorData {
     | false;
   readonly seed: number;
   readonly trace: Trace;
+  /** See {@link PeerData}. */
+  readonly record: string | undefined;
   readonly snapshotEvery: number;
   readonly verify: Verify;
   readonly stuckMs: number;

@@ -12,6 +12,8 @@ import type { MachineCalls } from "./machine-calls.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest, Trace, TraceStep } from "./protocol.ts";
 import { Queries, type Query } from "./queries.ts";
+import type { RecordSink } from "./record.ts";
+import { RecordedRaft } from "./recorded-raft.ts";
 import { describeApplied, Replica } from "./replica.ts";
 import { Snapshotter } from "./snapshotter.ts";
 import { TracedRaft } from "./traced-raft.ts";
@@ -62,6 +64,8 @@ export interface ShellOptions {
   readonly publish: () => void;
   /** What clients are told besides the answers to what they ask. */
   readonly trace: Trace;
+  /** Takes the record of what the algorithm is given and does. Default: there is none. */
+  readonly record?: RecordSink | undefined;
   /** How many bytes of commands, and as many of queries, may wait here; more are refused. Default: no bound. */
   readonly maxPendingBytes?: number;
   /** Entries applied between snapshots; 0: only when asked for. */
@@ -105,15 +109,18 @@ export class Shell {
 
   constructor(options: ShellOptions) {
     this.#options = options;
-    const { store, raft, clock, trace, machine, calls, createRaft } = options;
+    const { store, raft, clock, trace, record, machine, calls, createRaft } = options;
     this.#replica = new Replica(raft.id, machine, store.machine, calls);
     const reader = {
       read: (from: number, maxBytes: number) => store.read(from, maxBytes),
       readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),
     };
+    const tell = trace === true ? (step: TraceStep) => this.#steps.push(step) : undefined;
     if (createRaft !== undefined) this.#raft = createRaft(raft, store.state, reader, clock.now());
-    else if (trace !== true) this.#raft = new Raft(raft, store.state, reader, clock.now());
-    else this.#raft = new TracedRaft(raft, store.state, reader, clock, (step) => this.#steps.push(step));
+    else if (record !== undefined)
+      this.#raft = new RecordedRaft(raft, store.state, reader, clock, { sink: record, tell });
+    else if (tell !== undefined) this.#raft = new TracedRaft(raft, store.state, reader, clock, tell);
+    else this.#raft = new Raft(raft, store.state, reader, clock.now());
     this.#replica.start(store.state, () => store.readSnapshot());
   }
 

@@ -67,6 +67,7 @@ class Ward {
         maxPendingBytes,
         seed,
         trace,
+        record,
         snapshotEvery,
       } = data;
       const host = new PeerHost({
@@ -93,6 +94,7 @@ class Ward {
             maxPendingBytes,
             seed,
             trace,
+            record,
             snapshotEvery,
             shared,
           },

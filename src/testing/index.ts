@@ -1,3 +1,18 @@
+export type {
+  Asked,
+  Digest,
+  RaftRecord,
+  RecordedBatch,
+  RecordedCall,
+  RecordedEffects,
+  RecordedMessage,
+  RecordedOutgoing,
+  RecordedSave,
+  RecordedState,
+  RecordedStep,
+  RecordSink,
+  RecordStart,
+} from "../actors/record.ts";
 export type { Supervisor } from "../actors/supervisor.ts";
 export { type Cluster, type ClusterOptions, spawnCluster } from "./cluster.ts";
 export {
@@ -24,6 +39,7 @@ export { type Model, type ModelOperation, type OrUnknown, UNKNOWN } from "./line
 export type { Exhausted } from "./linearizability/partition.ts";
 export { drawHistory } from "./linearizability/picture.ts";
 export { type RegisterInput, type RegisterOutput, registerModel } from "./linearizability/register.ts";
+export { MemoryRecord } from "./memory-record.ts";
 export {
   drawNemesis,
   type NemesisFault,
@@ -32,4 +48,14 @@ export {
   type PartitionShape,
   runNemesis,
 } from "./nemesis.ts";
+export { readRecords } from "./read-records.ts";
+export {
+  type Conformance,
+  checkConformance,
+  explainRejection,
+  type Rejection,
+} from "./reference/check.ts";
+export type { Rule } from "./reference/rules.ts";
+export { replay } from "./replay.ts";
+export { ReplayError } from "./replay-error.ts";
 export { timeline } from "./timeline.ts";

@@ -35,6 +35,7 @@ describe("parseOptions", () => {
       verify: "full",
       trace: false,
       cacheBytes: 16 << 20,
+      record: undefined,
       logger: undefined,
     };
     expect(parseOptions()).toStrictEqual(defaults);
@@ -75,8 +76,9 @@ describe("parseOptions", () => {
     expect(parseOptions({ peers: 12 }).peers.at(-1)).toBe("p12");
   });
 
-  test("resolves the directory against the working directory", () => {
+  test("resolves the directory and that of records against the working directory", () => {
     expect(parseOptions({ directory: "data/here" }).directory).toBe(resolve("data/here"));
+    expect(parseOptions({ record: "records" }).record).toBe(resolve("records"));
   });
 
   test.each([
@@ -135,6 +137,7 @@ describe("parseOptions", () => {
     ],
     [{ durability: "ram" }, `durability: expected "disk" or "process", got 'ram'`],
     [{ directory: "" }, "directory: expected a path, got ''"],
+    [{ record: true }, "record: expected a path, got true"],
     [{ seed: 2 ** 53 }, "seed: expected an integer, got 9007199254740992"],
     [
       { maxCommandBytes: 2 ** 26 + 1 },

@@ -3,7 +3,7 @@ import type { Message, PeerId } from "../../src/raft/message.ts";
 import type { RaftOptions } from "../../src/raft/options.ts";
 import { seededRandom } from "../../src/raft/random.ts";
 import { Disk } from "./disk.ts";
-import { Peer } from "./harness.ts";
+import { type MakeRaft, Peer } from "./harness.ts";
 
 export interface Envelope {
   readonly from: PeerId;
@@ -28,22 +28,29 @@ export class Cluster {
   readonly blocked = new Set<string>();
   readonly #watch: (peer: Peer) => void;
 
-  /** @param watch is called after all that a peer does. */
+  /**
+   * @param watch is called after all that a peer does.
+   * @param make how the peers make their algorithm.
+   */
   constructor(
     disks: Readonly<Record<PeerId, Disk>>,
     options: Partial<RaftOptions> = {},
     watch: (peer: Peer) => void = () => {},
+    make?: MakeRaft,
   ) {
     this.#watch = watch;
     this.peers = new Map(
-      Object.entries(disks).map(([id, disk], at) => [id, new Peer(id, disk, { random: seededRandom(at), ...options })]),
+      Object.entries(disks).map(([id, disk], at) => [
+        id,
+        new Peer(id, disk, { random: seededRandom(at), ...options }, make),
+      ]),
     );
   }
 
   /** Peers "a", "b", ... with empty logs. */
-  static of(size: number, options?: Partial<RaftOptions>, watch?: (peer: Peer) => void): Cluster {
+  static of(size: number, options?: Partial<RaftOptions>, watch?: (peer: Peer) => void, make?: MakeRaft): Cluster {
     const ids = [..."abcdefg"].slice(0, size);
-    return new Cluster(Object.fromEntries(ids.map((id) => [id, new Disk(ids)])), options, watch);
+    return new Cluster(Object.fromEntries(ids.map((id) => [id, new Disk(ids)])), options, watch, make);
   }
 
   peer(id: PeerId): Peer {

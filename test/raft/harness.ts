@@ -21,6 +21,9 @@ const OPTIONS: Omit<RaftOptions, "id"> = {
   random: () => 0,
 };
 
+/** Begins a process of a peer with what is on its disk. */
+export type MakeRaft = (options: RaftOptions, disk: Disk, now: number) => Raft;
+
 /** One peer, driven by hand: every input is followed by all of its effects, in their order. */
 export class Peer {
   readonly id: PeerId;
@@ -37,12 +40,19 @@ export class Peer {
   /** Its own next snapshot, of which the chunks are set aside one by one. */
   building: { readonly info: SnapshotInfo; readonly chunks: readonly Uint8Array[]; next: number } | undefined;
   readonly #options: RaftOptions;
+  readonly #make: MakeRaft;
   #raft: Raft;
 
-  constructor(id: PeerId, disk: Disk, options: Partial<RaftOptions> = {}) {
+  constructor(
+    id: PeerId,
+    disk: Disk,
+    options: Partial<RaftOptions> = {},
+    make: MakeRaft = (all, from, now) => new Raft(all, from.stored(), from, now),
+  ) {
     this.id = id;
     this.disk = disk;
     this.#options = { ...OPTIONS, id, ...options };
+    this.#make = make;
     this.#raft = this.#start();
     this.#apply();
   }
@@ -72,7 +82,7 @@ export class Peer {
     this.disk.staged = [];
     this.building = undefined;
     this.machine = Machine.parse(this.disk.content);
-    return new Raft(this.#options, this.disk.stored(), this.disk, this.now);
+    return this.#make(this.#options, this.disk, this.now);
   }
 
   /** A new process over what the disk holds; all else is gone. */
