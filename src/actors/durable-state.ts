@@ -29,12 +29,18 @@ export class DurableState {
   readonly #table: MachineTable;
   readonly #overlay: Overlay;
   #frozen: FrozenTable | undefined;
+  /** What the store threw when the machine read from it, whatever the machine made of that. */
+  #failure: unknown;
 
   /** @param table of the peer's store. */
   constructor(machine: DurableStateMachine, table: MachineTable) {
     this.#machine = machine;
     this.#table = table;
-    this.#overlay = new Overlay({ get: (key) => table.get(STATE + key), ...within(table, STATE) });
+    const { page } = within(table, STATE);
+    this.#overlay = new Overlay({
+      get: (key) => this.#read(() => table.get(STATE + key)),
+      page: (range) => this.#read(() => page(range)),
+    });
   }
 
   get version(): number {
@@ -46,12 +52,29 @@ export class DurableState {
     return this.#overlay.bytes;
   }
 
+  /**
+   * A store that cannot be read is no reason for a result that other peers do not have.
+   * @throws what the store threw while the machine read from it.
+   */
+  checkReadings(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   apply(command: unknown, context: ApplyContext): unknown {
     return this.#overlay.change((state) => this.#machine.apply(command, context, state), isSettled);
   }
 
   query(query: unknown): unknown {
     return this.#machine.query(query, this.#overlay.reader);
+  }
+
+  #read<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      this.#failure ??= error;
+      throw error;
+    }
   }
 
   /** What the store does not have yet. Once that is saved, `saved` is to be called. */

@@ -89,17 +89,17 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       freezeIfAsked(pauses, position);
       const heard = rings(bells, position);
       // The inbox goes before the timers: mail that waited while this thread stood still may show that nothing is overdue.
-      const isEmpty = mailbox.drain();
+      const isEmpty = orTell(() => mailbox.drain());
       if (isStopped) return;
-      turn();
+      orTell(() => shell.turn());
       if (isEmpty && !shell.isBusy) sleep(bells, position, heard, shell.wakeAt - monotonicNow());
     }
     setImmediate(live);
   }
 
-  function turn(): void {
+  function orTell<T>(step: () => T): T {
     try {
-      shell.turn();
+      return step();
     } catch (error) {
       // The uncaught error ends the thread; this tells the supervisor more than it would see of that.
       report({ kind: "failed", error: errorData(error, "ERR_STOPPED") });
@@ -139,7 +139,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     );
   };
   shell.addClient(APP);
-  turn();
+  orTell(() => shell.turn());
   report({ kind: "up" });
   live();
 }

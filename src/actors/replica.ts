@@ -75,7 +75,10 @@ export class Replica {
     }
   }
 
-  /** Applies the entries of a committed batch that are not applied yet, and tells what each came to. */
+  /**
+   * Applies the entries of a committed batch that are not applied yet, and tells what each came to.
+   * @throws what the store throws that a durable machine reads from; so does `answer`.
+   */
   apply(batch: Batch, onApplied: (index: number, applied: Applied, kind: EntryKind, command: unknown) => void): void {
     const { term, time } = batch;
     this.#lastTime = time;
@@ -91,6 +94,7 @@ export class Replica {
     this.#calls.enter("query", this.#lastApplied);
     const answered = answer(this.#machine, query, this.#lastApplied);
     this.#calls.leave();
+    if (this.#machine instanceof DurableState) this.#machine.checkReadings();
     return answered;
   }
 
@@ -181,6 +185,7 @@ export class Replica {
       this.#calls.enter("apply", at.index);
       const applied = applyCommand(this.#machine, command, at);
       this.#calls.leave();
+      if (this.#machine instanceof DurableState) this.#machine.checkReadings();
       return applied;
     };
     switch (kind) {

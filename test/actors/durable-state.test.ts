@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DurableState } from "../../src/actors/durable-state.ts";
-import { decodeResults } from "../../src/machine/codec.ts";
+import { decodeResults, pack } from "../../src/machine/codec.ts";
 import type { ApplyContext, DurableStateMachine, StateReader, StateWriter } from "../../src/machine/state-machine.ts";
 import type { SnapshotInfo } from "../../src/raft/effects.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory.ts";
@@ -121,6 +121,24 @@ describe("the state of a durable machine", () => {
       { threw: { message: "apply of the state machine returned a promise: it must be synchronous" } },
       { result: 2 },
     ]);
+  });
+
+  it("that cannot be read ends the peer, and is no result of a command or a query", () => {
+    const disk = new MemoryDisk();
+    const peer = setUp(disk);
+    peer.tell("a", "b");
+    peer.time.now += 1_000;
+    peer.settle();
+    disk.flipBit("machine", "aka", 32);
+    const corrupt = 'the record "ka" of the state fails its checksum';
+    const next = setUp(disk);
+    next.replies.length = 0;
+    const query = { kind: "query", id: 1, query: pack("a"), consistency: "local", minIndex: 0 } as const;
+    expect(() => next.shell.request(CLIENT, query)).toThrow(corrupt);
+    const last = setUp(disk);
+    last.replies.length = 0;
+    expect(() => last.tell("a")).toThrow(corrupt);
+    expect([...next.replies, ...last.replies]).toEqual([]);
   });
 
   it("is taken as a snapshot while it goes on changing, and a peer that gets it begins there", () => {
