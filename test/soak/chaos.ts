@@ -23,8 +23,11 @@ type Supervisor = testing.Supervisor;
  * Faults of every kind that there is, at random, under clients that write down what they did and saw. After each minute
  * the faults end, all peers must come to hold the same, and what was seen must be linearizable.
  */
-export async function chaos({ minutes, seed, dist, out }: TimedSoakOptions): Promise<Figures> {
+export async function chaos({ minutes, seed, dist, out, durable }: TimedSoakOptions): Promise<Figures> {
   const { Supervisor } = await loadFlotilla(dist);
+  const { durableKeyValueMap } = (await import(
+    dist ? "../../dist/index.js" : "../../src/index.ts"
+  )) as typeof import("../../src/index.ts");
   const { KvClient } = (await import(dist ? "../../dist/kv.js" : "../../src/kv.ts")) as typeof kv;
   const { checkLinearizable, drawNemesis, explain, formatHistory, History, keyValueModel, runNemesis } = (await import(
     dist ? "../../dist/testing/index.js" : "../../src/testing/index.ts"
@@ -34,6 +37,7 @@ export async function chaos({ minutes, seed, dist, out }: TimedSoakOptions): Pro
     peers: PEERS,
     seed,
     snapshotEvery: SNAPSHOT_EVERY,
+    ...(durable ? { machine: durableKeyValueMap } : {}),
     restart: { intensity: Number.POSITIVE_INFINITY, periodMs: 500, backoffMs: [10, 200] },
   });
   try {

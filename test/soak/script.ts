@@ -23,6 +23,8 @@ export interface TimedSoakOptions extends CommonOptions {
   readonly minutes: number;
   /** The file that it writes what it saw to. */
   readonly out: string | undefined;
+  /** With the key-value map whose entries are in the stores. */
+  readonly durable: boolean;
 }
 
 /** What a loop has measured, by name. */
@@ -59,9 +61,16 @@ export async function runForMinutes(
   loop: (options: TimedSoakOptions) => Promise<Figures>,
 ): Promise<void> {
   if (!isStarted(meta)) return;
-  const { values } = parseArgs({ options: { ...COMMON, minutes: { type: "string" }, out: { type: "string" } } });
-  const { seed = 1, dist, out } = values;
-  await print(loop({ minutes: Number(values.minutes ?? minutes), seed: Number(seed), dist, out }));
+  const { values } = parseArgs({
+    options: {
+      ...COMMON,
+      minutes: { type: "string" },
+      out: { type: "string" },
+      durable: { type: "boolean", default: false },
+    },
+  });
+  const { seed = 1, dist, out, durable } = values;
+  await print(loop({ minutes: Number(values.minutes ?? minutes), seed: Number(seed), dist, out, durable }));
 }
 
 function isStarted(meta: ImportMeta): boolean {
