@@ -1,12 +1,19 @@
 import { expect, test, vi } from "vitest";
+import type { SupervisorOptions } from "../../src/actors/options.ts";
+import type { Supervisor } from "../../src/actors/supervisor.ts";
 import { KvClient } from "../../src/kv/client.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 import { PATIENT, startPatient, temporaryFolder } from "../actors/fixtures/cluster.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 
+/** What is tested is what the peers make of their stores, and not whether these are sound. */
+function start(options: SupervisorOptions): Promise<Supervisor> {
+  return startPatient({ restart: false, verify: false, ...options });
+}
+
 /** Lets all that runs end at once, as when the app's process dies: what is under way stays in the logs as it is. */
-async function die(supervisor: Awaited<ReturnType<typeof startPatient>>): Promise<void> {
+async function die(supervisor: Supervisor): Promise<void> {
   await Promise.all(supervisor.peers.map((peer) => peer.crash()));
   await supervisor.stop();
 }
@@ -16,7 +23,7 @@ test("an app that is started again finds each command of its former life once at
   const heard: string[] = [];
   const doubtful: string[] = [];
   for (let life = 1; life <= 2; life++) {
-    const supervisor = await startPatient({ directory, restart: false, snapshotEvery: 40 });
+    const supervisor = await start({ directory, snapshotEvery: 40 });
     const kv = new KvClient(supervisor);
     await kv.append("log", `${life} begins `, PATIENT);
     heard.push(`${life} begins `);
@@ -35,7 +42,7 @@ test("an app that is started again finds each command of its former life once at
     await die(supervisor);
     await Promise.all(calls);
   }
-  const supervisor = await startPatient({ directory });
+  const supervisor = await start({ directory });
   const log = String((await new KvClient(supervisor).get("log", PATIENT))?.value);
   await supervisor.stop();
   const found = log.match(/\d( begins|\.\d+) /g) ?? [];
@@ -55,13 +62,13 @@ test("a command that is marked in the same transaction is carried out once, thou
       ],
       { ...PATIENT, checks: [{ key: "done/order-42", version: 0 }] },
     );
-  const first = await startPatient({ directory, restart: false });
+  const first = await start({ directory });
   const sent = send(new KvClient(first)).catch(() => {});
   // It ends before it hears what became of the command.
   await new Promise((resolve) => setImmediate(resolve));
   await die(first);
   await sent;
-  const second = await startPatient({ directory });
+  const second = await start({ directory });
   const kv = new KvClient(second);
   await send(kv);
   expect(await send(kv)).toMatchObject({ ok: false, conflict: { key: "done/order-42", version: 1 } });

@@ -12,7 +12,10 @@ const MAX_PAUSE_MS = 40;
 /** The shortest and the longest that a client waits for an answer: some give up while there is no leader. */
 const TIMEOUT_MS = [200, 3_000] as const;
 /** How a value is read; all of these must be linearizable. */
-const READS: readonly Pick<KvReadOptions, "consistency">[] = [{ consistency: "linearizable" }];
+const READS: readonly Pick<KvReadOptions, "consistency">[] = [
+  { consistency: "linearizable" },
+  { consistency: "lease" },
+];
 
 /** How a call may end while there are faults. */
 const EXPECTED: ReadonlySet<string> = new Set([
@@ -48,7 +51,7 @@ export class ChaosClients {
     this.#random = random;
     this.#clients = Array.from({ length: SESSIONS + PLAIN }, (_, at) => {
       const name = `${at < SESSIONS ? "session" : "plain"}-${at}`;
-      const perform = at < SESSIONS ? inSession(new Kv(supervisor, { name })) : plainly(supervisor, name);
+      const perform = at < SESSIONS ? inSession(new Kv(supervisor, { name })) : plainly(supervisor, name, random);
       return { name, perform, seen: new Map(), versions: new Map() };
     });
     this.disturbed = this.#clients.filter((_, at) => at % 2 === 0).map(({ name }) => name);
@@ -170,9 +173,14 @@ function inSession(client: KvClient): Client["perform"] {
   };
 }
 
-function plainly(supervisor: Supervisor, client: string): Client["perform"] {
+/** Every other read asks a peer by its name, which mostly follows. */
+function plainly(supervisor: Supervisor, client: string, random: Random): Client["perform"] {
+  const { peers } = supervisor;
   return async (input, timeoutMs, read) => {
-    if (input.op === "get" || input.op === "entry") return supervisor.query(input, { ...read, client, timeoutMs });
+    if (input.op === "get" || input.op === "entry") {
+      const asked = peers[Math.floor(random() * 2 * peers.length)] ?? supervisor;
+      return asked.query(input, { ...read, client, timeoutMs });
+    }
     return (await supervisor.propose(input, { client, timeoutMs })).result;
   };
 }

@@ -179,6 +179,7 @@ function speed(name: string, part: "4A" | "4B", figures: Figures): Scenario {
       const ms = (performance.now() - began) / 1_000;
       expect(ms <= MAX_MS_PER_COMMAND, () => `An append took ${ms.toFixed(1)} ms, and may take ${MAX_MS_PER_COMMAND}.`);
       expect((await caller.get("x")) === written, () => "The value is not what was appended.");
+      await clients.check();
     },
   };
 }
