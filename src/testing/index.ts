@@ -32,4 +32,10 @@ export {
   type PartitionShape,
   runNemesis,
 } from "./nemesis.ts";
+export type { CheckName } from "./simulator/checks/violation.ts";
+export type { SimulationFailure } from "./simulator/investigate.ts";
+export type { RunResult } from "./simulator/run.ts";
+export type { Reduction } from "./simulator/shrink.ts";
+export { type SimulateOptions, type SimulationReport, simulate } from "./simulator/simulate.ts";
+export type { Workload } from "./simulator/workload.ts";
 export { timeline } from "./timeline.ts";
