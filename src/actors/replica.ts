@@ -1,14 +1,13 @@
 import { type Applied, applyCommand } from "../machine/apply.ts";
 import { decode } from "../machine/codec.ts";
-import { isDurable } from "../machine/load.ts";
 import { Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
-import type { AnyStateMachine, ApplyContext, StateMachine } from "../machine/state-machine.ts";
+import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
 import { type Batch, EntryKind, forEachEntry } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
-import type { AppliedState, MachineChange, MachineTable, StoredState } from "../storage/store.ts";
+import type { AppliedState, MachineChange, StoredState } from "../storage/store.ts";
 import { DurableState } from "./durable-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import type { Answer } from "./pending.ts";
@@ -32,13 +31,10 @@ export class Replica {
   /** Whether a durable machine's state is not what the store has. */
   #hasChanged = false;
 
-  /**
-   * @param id names the peer in errors.
-   * @param table holds the state of a durable machine.
-   */
-  constructor(id: PeerId, machine: AnyStateMachine, table: MachineTable, calls: Pick<MachineCalls, "enter" | "leave">) {
+  /** @param id names the peer in errors. */
+  constructor(id: PeerId, machine: StateMachine | DurableState, calls: Pick<MachineCalls, "enter" | "leave">) {
     this.#id = id;
-    this.#machine = isDurable(machine) ? new DurableState(machine, table) : machine;
+    this.#machine = machine;
     this.#calls = calls;
   }
 

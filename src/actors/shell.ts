@@ -1,5 +1,6 @@
 import type { Applied } from "../machine/apply.ts";
 import { encodeResults } from "../machine/codec.ts";
+import { isDurable } from "../machine/load.ts";
 import type { AnyStateMachine } from "../machine/state-machine.ts";
 import { EMPTY_SAVE, type Outgoing, type Save, type SnapshotInfo } from "../raft/effects.ts";
 import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
@@ -8,6 +9,7 @@ import type { Message, PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import { Raft, type Stored, type StoreReader } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
+import { DurableState } from "./durable-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest, Trace, TraceStep } from "./protocol.ts";
@@ -110,7 +112,8 @@ export class Shell {
   constructor(options: ShellOptions) {
     this.#options = options;
     const { store, raft, clock, trace, record, machine, calls, createRaft } = options;
-    this.#replica = new Replica(raft.id, machine, store.machine, calls);
+    const held = isDurable(machine) ? new DurableState(machine, store.machine) : machine;
+    this.#replica = new Replica(raft.id, held, calls);
     const reader = {
       read: (from: number, maxBytes: number) => store.read(from, maxBytes),
       readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),

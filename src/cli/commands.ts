@@ -18,6 +18,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "the tests of MIT's 6.5840 Raft lab, with what they use beside MIT's own figures",
     run: async (args) => (await import("./lab.ts")).lab(args),
   },
+  simulate: {
+    summary: "clusters in virtual time under faults of all kinds, a seed each, with all that must hold checked",
+    run: async (args) => (await import("./simulate.ts")).simulateSeeds(args),
+  },
   inspect: {
     summary: "what is in the stores of a cluster, live, dead or broken, and whether they are sound",
     run: async (args) => (await import("./inspect.ts")).inspect(args),

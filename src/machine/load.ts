@@ -28,7 +28,7 @@ export async function loadMachine(spec: MachineSpec): Promise<AnyStateMachine> {
  * Imports the machine's module into this thread. @returns what makes an instance; it throws what `loadMachine` does.
  * @throws RaftError as `loadMachine` does.
  */
-async function loadFactory({ module: href, options }: MachineSpec): Promise<() => AnyStateMachine> {
+export async function loadFactory({ module: href, options }: MachineSpec): Promise<() => AnyStateMachine> {
   if (href === undefined) return () => new KeyValueMap();
   const Machine = await importClass(href);
   return () => {

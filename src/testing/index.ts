@@ -58,4 +58,10 @@ export {
 export type { Rule } from "./reference/rules.ts";
 export { replay } from "./replay.ts";
 export { ReplayError } from "./replay-error.ts";
+export type { CheckName } from "./simulator/checks/violation.ts";
+export type { SimulationFailure } from "./simulator/investigate.ts";
+export type { RunResult } from "./simulator/run.ts";
+export type { Reduction } from "./simulator/shrink.ts";
+export { type SimulateOptions, type SimulationReport, simulate } from "./simulator/simulate.ts";
+export type { Workload } from "./simulator/workload.ts";
 export { timeline } from "./timeline.ts";

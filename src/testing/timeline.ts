@@ -67,7 +67,8 @@ export async function timeline(
   }
 }
 
-function describeStep(step: TraceStep): string | undefined {
+/** A step in a few words; undefined for one that goes without saying, as messages do. */
+export function describeStep(step: TraceStep): string | undefined {
   switch (step.kind) {
     case "start":
       return `begins with ${step.lastIndex === 0 ? "nothing" : range(step.firstIndex, step.lastIndex)}`;

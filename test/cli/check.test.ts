@@ -54,11 +54,13 @@ test("says illegal, why, and draws it, and ends with exit code 1", async () => {
 });
 
 test("knows versions, and tells them", async () => {
-  const put = '{"client":1,"op":"set","key":"k","version":0,"value":"v","applied":true,"output":1,"call":1,"return":2}\n';
+  const put =
+    '{"client":1,"op":"set","key":"k","version":0,"value":"v","applied":true,"output":1,"call":1,"return":2}\n';
   const maybe = '{"client":2,"op":"set","key":"k","version":1,"value":"w","call":3}\n';
   const read = '{"client":1,"op":"get","key":"k","output":"w","version":2,"call":4,"return":5}\n';
   expect(await run(file(put + maybe + read))).toMatchObject({ code: 0, out: "ok\noperations: 3, keys: 1\n" });
-  const again = '{"client":3,"op":"set","key":"k","version":1,"value":"x","applied":true,"output":2,"call":6,"return":7}\n';
+  const again =
+    '{"client":3,"op":"set","key":"k","version":1,"value":"x","applied":true,"output":2,"call":6,"return":7}\n';
   const { code, out } = await run(file(put + maybe + read + again));
   expect(code).toBe(1);
   expect(out).toContain("client 3: set k 'x' at version 1 → done, version 2, 6 to 7 ns");

@@ -1,0 +1,125 @@
+import { Replica } from "../../../actors/replica.ts";
+import { decodeFrames, forEachFrame, type Packet } from "../../../actors/wire.ts";
+import type { StateMachine } from "../../../machine/state-machine.ts";
+import type { Save } from "../../../raft/effects.ts";
+import type { PeerId } from "../../../raft/message.ts";
+import { checkAnswer } from "./answers.ts";
+import { checkAppendOnly } from "./append-only.ts";
+import { checkBounds } from "./bounds.ts";
+import { Commits } from "./commits.ts";
+import { DiskImage, EntryRecord } from "./disk-image.ts";
+import { ElectionSafety, OneVote } from "./elections.ts";
+import { Monotone, TermsOnDisk } from "./monotone.ts";
+import { States, type WatchedMachine } from "./states.ts";
+import { nameOf, type Subject } from "./subject.ts";
+import { Violation } from "./violation.ts";
+
+const NO_CALLS = { enter: () => {}, leave: () => {} };
+
+/** All that is checked while a world runs; each throws a Violation, and tells `report` of it, whoever catches it. */
+export class Checker {
+  readonly images: ReadonlyMap<PeerId, DiskImage>;
+  readonly commits: Commits;
+  readonly #states: States;
+  readonly #reference: WatchedMachine;
+  readonly #elections = new ElectionSafety();
+  readonly #votes = new OneVote();
+  readonly #terms = new TermsOnDisk();
+  readonly #monotone = new Map<Subject, Monotone>();
+  readonly #report: (violation: unknown) => void;
+  readonly #snapshotEvery: number;
+
+  constructor(
+    peers: readonly PeerId[],
+    reference: StateMachine,
+    snapshotEvery: number,
+    report: (violation: unknown) => void,
+  ) {
+    const record = new EntryRecord();
+    this.#report = report;
+    this.#snapshotEvery = snapshotEvery;
+    this.images = new Map(peers.map((id) => [id, new DiskImage(id, record)]));
+    this.#states = new States(report);
+    const name = "the full replay";
+    this.#reference = this.#states.watch(reference, name);
+    this.commits = new Commits(this.images, new Replica(name, this.#reference, NO_CALLS));
+  }
+
+  watch(machine: StateMachine, who: string): WatchedMachine {
+    return this.#states.watch(machine, who);
+  }
+
+  /** After anything that may have changed what can be seen of a process. */
+  observe(subject: Subject): void {
+    this.#try(() => {
+      let monotone = this.#monotone.get(subject);
+      if (monotone === undefined) {
+        monotone = new Monotone();
+        this.#monotone.set(subject, monotone);
+      }
+      if (!monotone.check(subject)) return;
+      const { raft } = subject;
+      if (raft.role === "leader" && this.#elections.leads(subject)) this.commits.elected(subject);
+      this.commits.check(subject);
+      checkBounds(subject, this.#snapshotEvery);
+    });
+  }
+
+  /** A packet is about to leave. */
+  sends(subject: Subject, { to, bytes }: Packet): void {
+    this.#try(() => {
+      forEachFrame(bytes, (type, start, end) => {
+        if (type === "AppendEntries" || type === "InstallSnapshot") return;
+        for (const message of decodeFrames(bytes.subarray(start, end))) {
+          checkAnswer(subject, message);
+          this.#votes.sends(subject, to, message);
+        }
+      });
+    });
+  }
+
+  /** A save of this process is durable. */
+  saved(subject: Subject, save: Save): void {
+    this.#try(() => {
+      checkAppendOnly(subject, save);
+      subject.image.apply(save);
+      this.#terms.saved(subject);
+    });
+  }
+
+  snapshot(subject: Subject, index: number, term: number): void {
+    this.#try(() => this.commits.checkSnapshot(subject, index, term));
+  }
+
+  /** All have applied all: their states are equal, whatever the last index is. */
+  compareAtEnd(machine: WatchedMachine): void {
+    const end = this.commits.lastIndex + 1;
+    this.#states.compare(this.#reference, end);
+    this.#states.compare(machine, end);
+  }
+
+  ended(subject: Subject): void {
+    this.#monotone.delete(subject);
+    this.commits.ended(subject);
+  }
+
+  /** Something happened that nothing in this world explains. */
+  broken(subject: Pick<Subject, "id" | "incarnation">, error: unknown): void {
+    this.#try(() => {
+      if (error instanceof Violation) throw error;
+      throw new Violation(
+        "no crash of the code",
+        `${nameOf(subject)}: ${error instanceof Error ? error.stack : String(error)}`,
+      );
+    });
+  }
+
+  #try(check: () => void): void {
+    try {
+      check();
+    } catch (violation) {
+      this.#report(violation);
+      throw violation;
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import type { Replica } from "../../../actors/replica.ts";
+import type { PeerId } from "../../../raft/message.ts";
+import { majority } from "../../../raft/quorum.ts";
+import type { DiskImage } from "./disk-image.ts";
+import { nameOf, type Subject } from "./subject.ts";
+import { expectThat } from "./violation.ts";
+
+/** The record of all commits: what any process ever took for committed is so for all, for ever. */
+export class Commits {
+  /** The term of each committed entry, by index. The configuration is committed from the beginning. */
+  readonly #terms: number[] = [0, 0];
+  readonly #images: ReadonlyMap<PeerId, DiskImage>;
+  readonly #reference: Replica;
+  /** Those that lead, or led and have not found out that they do not any more. */
+  readonly #leaders = new Set<Subject>();
+
+  /** @param reference applies each committed entry as soon as there is one: the full replay, without snapshots. */
+  constructor(images: ReadonlyMap<PeerId, DiskImage>, reference: Replica) {
+    this.#images = images;
+    this.#reference = reference;
+  }
+
+  get lastIndex(): number {
+    return this.#terms.length - 1;
+  }
+
+  termOf(index: number): number | undefined {
+    return this.#terms[index];
+  }
+
+  /** A process has moved its commit index on. */
+  check(subject: Subject): void {
+    const { commitIndex, log, snapshot } = subject.raft;
+    if (commitIndex > this.lastIndex) this.#add(subject, commitIndex);
+    // State Machine Safety (Figure 3, §5.4.3). With Log Matching the last entry speaks for all before it.
+    const term = snapshot?.index === commitIndex ? snapshot.term : log.termAt(commitIndex);
+    expectThat(term === undefined || term === this.#terms[commitIndex], "state-machine safety", () => {
+      return `${nameOf(subject)} commits entry ${commitIndex} of term ${term}; committed was one of term ${this.#terms[commitIndex]}`;
+    });
+  }
+
+  /** Leader Completeness (Figure 3, §5.4): who leads has all that was committed before. */
+  elected(subject: Subject): void {
+    this.#leaders.add(subject);
+    this.#checkHas(subject, this.lastIndex);
+  }
+
+  ended(subject: Subject): void {
+    this.#leaders.delete(subject);
+  }
+
+  /** A snapshot stands for committed entries only (§7). */
+  checkSnapshot(subject: Subject, index: number, term: number): void {
+    expectThat(this.#terms[index] === term, "state-machine safety", () => {
+      return `${nameOf(subject)} has a snapshot of entry ${index} of term ${term}; committed was ${this.#terms[index] ?? "none"}`;
+    });
+  }
+
+  #add(subject: Subject, commitIndex: number): void {
+    const from = this.lastIndex + 1;
+    const { log, currentTerm } = subject.raft;
+    let index = from;
+    while (index <= commitIndex) {
+      for (const batch of log.read(index, commitIndex)) {
+        for (; index <= batch.lastIndex; index++) this.#terms[index] = batch.term;
+        this.#reference.apply(batch, () => {});
+      }
+    }
+    this.#checkHeld(subject, commitIndex);
+    for (const leader of this.#leaders) {
+      if (leader.raft.role !== "leader") this.#leaders.delete(leader);
+      else if (leader.raft.currentTerm > currentTerm) this.#checkHas(leader, commitIndex);
+    }
+  }
+
+  /** §5.3: committed means stored on a majority of the servers; on their disks, those of dead ones too. */
+  #checkHeld(subject: Subject, index: number): void {
+    const term = this.#terms[index] ?? -1;
+    let count = 0;
+    for (const image of this.#images.values()) if (image.holds(index, term)) count++;
+    expectThat(count >= majority(this.#images.size), "committed on a majority", () => {
+      return `${nameOf(subject)} commits entry ${index} of term ${term}, which ${count} of ${this.#images.size} disks hold`;
+    });
+  }
+
+  #checkHas(leader: Subject, index: number): void {
+    const { log, currentTerm, snapshot } = leader.raft;
+    const found = log.termAt(index);
+    const isCovered = index < log.firstIndex && index <= (snapshot?.index ?? 0);
+    expectThat(isCovered || found === this.#terms[index], "leader completeness", () => {
+      const has = found === undefined ? `ends with ${log.lastIndex}` : `has one of term ${found} there`;
+      return `${nameOf(leader)} leads in term ${currentTerm}; entry ${index} of term ${this.#terms[index]} is committed, and its log ${has}`;
+    });
+  }
+}

@@ -1,0 +1,54 @@
+import type { Role } from "../../../raft/state.ts";
+import { nameOf, type Subject } from "./subject.ts";
+import { expectThat } from "./violation.ts";
+
+/** One process. Figure 2: currentTerm increases monotonically, and so do commitIndex and lastApplied. */
+export class Monotone {
+  #term = 0;
+  #commitIndex = 0;
+  #lastApplied = 0;
+  #role: Role | undefined;
+
+  /** @returns whether there is anything new. */
+  check(subject: Subject): boolean {
+    const { currentTerm, commitIndex, role, log } = subject.raft;
+    const { lastApplied } = subject;
+    if (
+      currentTerm === this.#term &&
+      commitIndex === this.#commitIndex &&
+      lastApplied === this.#lastApplied &&
+      role === this.#role
+    ) {
+      return false;
+    }
+    expectThat(
+      currentTerm >= this.#term && commitIndex >= this.#commitIndex && lastApplied >= this.#lastApplied,
+      "never goes back",
+      () =>
+        `${nameOf(subject)} goes back from term ${this.#term}, commit ${this.#commitIndex}, applied ${this.#lastApplied} ` +
+        `to ${currentTerm}, ${commitIndex}, ${lastApplied}`,
+    );
+    expectThat(lastApplied <= commitIndex && commitIndex <= log.lastIndex, "never goes back", () => {
+      return `${nameOf(subject)} has applied ${lastApplied} and committed ${commitIndex} of ${log.lastIndex} entries`;
+    });
+    this.#term = currentTerm;
+    this.#commitIndex = commitIndex;
+    this.#lastApplied = lastApplied;
+    this.#role = role;
+    return true;
+  }
+}
+
+/** The term on disk never falls either, whichever process of the peer writes it. */
+export class TermsOnDisk {
+  readonly #terms = new Map<string, number>();
+
+  saved(subject: Subject): void {
+    const known = this.#terms.get(subject.id) ?? 0;
+    const { currentTerm } = subject.image;
+    expectThat(currentTerm >= known, "never goes back", () => {
+      return `${nameOf(subject)} writes term ${currentTerm} over ${known}`;
+    });
+    this.#terms.set(subject.id, currentTerm);
+  }
+}

@@ -1,0 +1,146 @@
+import { crc32 } from "node:zlib";
+import { packBriefly } from "../../../machine/codec.ts";
+import type { ApplyContext, StateMachine } from "../../../machine/state-machine.ts";
+import { expectThat, type Violation } from "./violation.ts";
+
+/** How far apart, in entries, the states of replicas are compared. */
+const COMPARE_EVERY = 32;
+
+interface AppliedCommand {
+  readonly command: number;
+  readonly result: number;
+  /** The index of the command before. */
+  readonly previous: number;
+  readonly by: string;
+}
+
+/** What all replicas did with each command, and what it made of them. */
+export class States {
+  readonly #applied = new Map<number, AppliedCommand>();
+  readonly #hashes = new Map<number, { readonly hash: number; readonly by: string }>();
+  readonly #report: (violation: unknown) => void;
+
+  /** @param report is told of a violation as soon as there is one: what a machine throws would be the command's result. */
+  constructor(report: (violation: unknown) => void) {
+    this.#report = report;
+  }
+
+  /** A machine that is compared with all others. @param who names it in messages. */
+  watch(machine: StateMachine, who: string): WatchedMachine {
+    return new WatchedMachine(machine, who, this);
+  }
+
+  /** State Machine Safety, by content: the same command at each index, none twice, none left out, the same result. */
+  check(machine: WatchedMachine, index: number, command: number, result: number): void {
+    const { who: by, lastIndex, isRestored } = machine;
+    const known = this.#applied.get(index);
+    this.#try(() => {
+      expectThat(index > lastIndex, "each entry once", () => `${by} applies entry ${index} after ${lastIndex}`);
+      if (known === undefined) return;
+      const isNext = isRestored ? known.previous <= lastIndex : known.previous === lastIndex;
+      expectThat(isNext, "each entry once", () => {
+        return `${by} applies entry ${index} after ${lastIndex}; ${known.by} has applied ${known.previous} between`;
+      });
+      expectThat(known.command === command, "state-machine safety", () => {
+        return `${by} applies another command at entry ${index} than ${known.by}`;
+      });
+      expectThat(known.result === result, "equal results", () => {
+        return `${by} and ${known.by} come to different results at entry ${index}: is the machine deterministic?`;
+      });
+    });
+    if (known === undefined) this.#applied.set(index, { command, result, previous: lastIndex, by });
+  }
+
+  /** Equal state at equal index; of snapshots with the entries behind them too, as some replicas begin with one. */
+  compare(machine: WatchedMachine, before: number): void {
+    const hash = machine.hash();
+    const known = this.#hashes.get(before);
+    if (known === undefined) this.#hashes.set(before, { hash, by: machine.who });
+    this.#try(() =>
+      expectThat(known === undefined || known.hash === hash, "equal state", () => {
+        return `the states of ${machine.who} and ${known?.by} before entry ${before} differ: their snapshots do not have the same bytes`;
+      }),
+    );
+  }
+
+  #try(check: () => void): void {
+    try {
+      check();
+    } catch (violation) {
+      this.#report(violation as Violation);
+      throw violation;
+    }
+  }
+}
+
+/** A replica's machine, watched. */
+export class WatchedMachine implements StateMachine {
+  readonly who: string;
+  readonly inner: StateMachine;
+  readonly #states: States;
+  /** Of the command that was applied last, or of the snapshot that it began with since. */
+  lastIndex = 0;
+  isRestored = false;
+
+  constructor(inner: StateMachine, who: string, states: States) {
+    this.inner = inner;
+    this.who = who;
+    this.#states = states;
+  }
+
+  get version(): number {
+    return this.inner.version ?? 0;
+  }
+
+  apply(command: unknown, context: ApplyContext): unknown {
+    const { index } = context;
+    if (Math.floor(this.lastIndex / COMPARE_EVERY) < Math.floor(index / COMPARE_EVERY))
+      this.#states.compare(this, index);
+    const print = printOf(command);
+    let outcome: { readonly result: unknown } | { readonly error: unknown };
+    try {
+      outcome = { result: this.inner.apply(command, context) };
+    } catch (error) {
+      outcome = { error };
+    }
+    this.#states.check(this, index, print, printOf("error" in outcome ? String(outcome.error) : outcome.result));
+    this.lastIndex = index;
+    this.isRestored = false;
+    if ("error" in outcome) throw outcome.error;
+    return outcome.result;
+  }
+
+  query(query: unknown): unknown {
+    return this.inner.query(query);
+  }
+
+  snapshot(): Uint8Array | Iterable<Uint8Array> {
+    return this.inner.snapshot();
+  }
+
+  restore(chunks: Iterable<Uint8Array>): void {
+    this.inner.restore(chunks);
+  }
+
+  /** It is about to be restored from a snapshot of that entry. */
+  beginsAt(index: number): void {
+    this.lastIndex = index;
+    this.isRestored = true;
+  }
+
+  hash(): number {
+    const view = this.inner.snapshot();
+    let hash = 0;
+    for (const chunk of view instanceof Uint8Array ? [view] : view) hash = crc32(chunk, hash);
+    return hash;
+  }
+}
+
+/** A checksum of a value; of what cannot be packed, none. */
+function printOf(value: unknown): number {
+  try {
+    return crc32(packBriefly(value));
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,134 @@
+import type { Role } from "../../raft/state.ts";
+import { CRASH_POINTS, type CrashPoint, ROLES } from "./crash-points.ts";
+import type { Draw } from "./draw.ts";
+import { type CutShape, SHAPES } from "./shapes.ts";
+
+/** A peer by its number, or whoever leads at that time. */
+export type Victim = number | "leader";
+
+export type FaultAction =
+  /**
+   * The peers die, at the next passage of a point, in a role if one is given, or else after a while anyhow, and start again
+   * `downMs` later. One that lingers has lost its disk, but goes on computing and sending until it asks for it.
+   */
+  | {
+      readonly kind: "crash";
+      readonly victims: readonly Victim[];
+      readonly point: CrashPoint;
+      readonly role: Role | undefined;
+      /** How many passages go by before. */
+      readonly skip: number;
+      readonly downMs: number;
+      readonly lingerMs: number;
+    }
+  | { readonly kind: "pause"; readonly victims: readonly Victim[]; readonly forMs: number }
+  /** @see SHAPES; the peers in the order that the shape goes by. */
+  | { readonly kind: "cut"; readonly shape: CutShape; readonly order: readonly number[]; readonly forMs: number }
+  /** More noise on all links. */
+  | { readonly kind: "storm"; readonly loss: number; readonly delayMs: number; readonly forMs: number }
+  /** A clock goes forward by itself: that of the timers, or the wall clock, which may go back too. */
+  | { readonly kind: "clock"; readonly victim: Victim; readonly jumpMs: number }
+  | { readonly kind: "wall"; readonly victim: Victim; readonly jumpMs: number }
+  | { readonly kind: "slow disk"; readonly victim: Victim; readonly saveMs: number; readonly forMs: number }
+  | { readonly kind: "full disk"; readonly victim: Victim; readonly forMs: number }
+  /** A write fails: before it has done anything, or when all of it is done. */
+  | { readonly kind: "failing disk"; readonly victim: Victim; readonly isDone: boolean; readonly downMs: number }
+  /** Not survived: the peer is given up. Only as many as leave a majority. */
+  | { readonly kind: "flipped bit"; readonly victim: Victim; readonly place: number }
+  | { readonly kind: "lost disk"; readonly victim: Victim; readonly downMs: number }
+  /** Many commands at once, or a large one. */
+  | { readonly kind: "burst"; readonly commands: number }
+  | { readonly kind: "giant"; readonly bytes: number }
+  | { readonly kind: "snapshot"; readonly victim: Victim };
+
+export type PlannedFault = { readonly atMs: number } & FaultAction;
+export type FaultKind = FaultAction["kind"];
+
+/** How often each kind is drawn, in relation to the others, where it is drawn at all. */
+const WEIGHTS: Readonly<Record<FaultKind, number>> = {
+  ...{ crash: 10, pause: 4, cut: 8, storm: 2, clock: 2, wall: 2, burst: 1, giant: 1, snapshot: 2 },
+  ...{ "slow disk": 2, "full disk": 1, "failing disk": 2, "flipped bit": 0.3, "lost disk": 0.3 },
+};
+
+interface FaultOptions {
+  readonly peers: number;
+  readonly forMs: number;
+  readonly electionMs: readonly [number, number];
+  /** Whether clocks of timers may jump: no lease survives that. */
+  readonly mayJump: boolean;
+}
+
+/** Draws which kinds of fault there are, how often, and then each of them, in the order of time. */
+export function drawFaults(draw: Draw, options: FaultOptions): readonly PlannedFault[] {
+  const weights = Object.fromEntries(
+    Object.entries(WEIGHTS).map(([kind, weight]) => [kind, draw.chance(0.6) ? weight * draw.between([0.2, 1]) : 0]),
+  ) as Record<FaultKind, number>;
+  if (!options.mayJump) weights.clock = 0;
+  const gapMs = draw.between([100, 3_000]);
+  const faults: PlannedFault[] = [];
+  if (Object.values(weights).every((weight) => weight === 0) || draw.chance(0.03)) return faults;
+  for (let atMs = draw.between([0, 2 * gapMs]); atMs < options.forMs; atMs += draw.between([0, 2 * gapMs])) {
+    faults.push({ atMs, ...drawFault(draw, draw.weighted(weights), options) });
+  }
+  return faults;
+}
+
+function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOptions): FaultAction {
+  const victim = () => (draw.chance(0.4) ? "leader" : draw.integer(0, peers - 1));
+  const victims = () => Array.from({ length: draw.chance(0.7) ? 1 : draw.integer(1, peers) }, victim);
+  // Shorter than a heartbeat, or many elections.
+  const while_ = () => draw.skewed([5, 20 * electionMs[1]]);
+  switch (kind) {
+    case "crash":
+      return {
+        ...{ kind, victims: victims(), point: draw.pick(CRASH_POINTS as [CrashPoint, ...CrashPoint[]]) },
+        role: draw.chance(0.3) ? draw.pick(ROLES as [Role, ...Role[]]) : undefined,
+        skip: draw.chance(0.6) ? 0 : draw.integer(1, 20),
+        downMs: draw.chance(0.6) ? draw.between([5, 100]) : while_(),
+        lingerMs: draw.chance(0.2) ? draw.between([1, 2 * electionMs[1]]) : 0,
+      };
+    case "pause":
+      return { kind, victims: victims(), forMs: while_() };
+    case "cut": {
+      const order = draw.shuffled(Array.from({ length: peers }, (_, at) => at));
+      return { kind, shape: draw.pick(SHAPES), order, forMs: while_() };
+    }
+    case "storm":
+      return { kind, loss: draw.between([0, 0.7]), delayMs: draw.skewed([1, 2 * electionMs[1]]), forMs: while_() };
+    case "clock":
+      return { kind, victim: victim(), jumpMs: while_() };
+    case "wall":
+      return { kind, victim: victim(), jumpMs: draw.between([-1, 1]) * draw.skewed([1, 1e8]) };
+    case "slow disk":
+      return { kind, victim: victim(), saveMs: draw.skewed([1, 3 * electionMs[1]]), forMs: while_() };
+    case "full disk":
+      return { kind, victim: victim(), forMs: while_() };
+    case "failing disk":
+      return { kind, victim: victim(), isDone: draw.chance(0.5), downMs: draw.between([5, 500]) };
+    case "flipped bit":
+      return { kind, victim: victim(), place: draw.random() };
+    case "lost disk":
+      return { kind, victim: victim(), downMs: draw.between([5, 500]) };
+    case "burst":
+      return { kind, commands: draw.integer(5, 40) };
+    case "giant":
+      return { kind, bytes: draw.integer(1_000, 20_000) };
+    case "snapshot":
+      return { kind, victim: victim() };
+  }
+}
+
+/** A fault in a line, for people. */
+export function describeFault({ atMs, ...fault }: PlannedFault): string {
+  const { kind, ...rest } = fault;
+  const details = Object.entries(rest)
+    .filter(([, value]) => value !== undefined && value !== 0)
+    .map(([name, value]) => `${name} ${typeof value === "number" ? Math.round(value * 100) / 100 : formatList(value)}`);
+  return `at ${(atMs / 1_000).toFixed(3)} s ${kind}: ${details.join(", ")}`;
+}
+
+function formatList(value: unknown): string {
+  return Array.isArray(value)
+    ? value.map((item) => (typeof item === "number" ? `p${item + 1}` : String(item))).join(" ")
+    : String(value);
+}

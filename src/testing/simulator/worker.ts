@@ -1,0 +1,47 @@
+import { isDurable, loadFactory, type MachineSpec } from "../../machine/load.ts";
+import { RaftError } from "../../raft/errors.ts";
+import { loadWorkload } from "./load-workload.ts";
+import { drawPlan, type PlanOptions } from "./plan.ts";
+import { type RunResult, runPlan, type Simulated } from "./run.ts";
+
+/** Seeds for a thread of the pool to play. */
+export interface Task {
+  readonly seeds: readonly number[];
+  readonly machine: MachineSpec;
+  readonly plan: PlanOptions;
+  /** Whether each is played twice, and must come to the same. */
+  readonly twice: boolean;
+}
+
+/** Makes what is simulated in this thread. */
+export async function loadSimulated(machine: MachineSpec): Promise<Simulated> {
+  const create = await loadFactory(machine);
+  const createMachine = () => {
+    const made = create();
+    if (isDurable(made))
+      throw new RaftError(
+        "ERR_MACHINE_MODULE",
+        `${machine.module} is durable; what is simulated so far are machines in memory`,
+      );
+    return made;
+  };
+  return { createMachine, workload: await loadWorkload(machine) };
+}
+
+/** Runs in a thread of the pool. @returns the results of the seeds, in their order. */
+export default async function work({ seeds, machine, plan: options, twice }: Task): Promise<RunResult[]> {
+  const simulated = await loadSimulated(machine);
+  const results: RunResult[] = [];
+  for (const seed of seeds) {
+    const plan = drawPlan(seed, options);
+    const result = await runPlan(plan, simulated);
+    results.push(twice ? compare(result, await runPlan(plan, simulated)) : result);
+  }
+  return results;
+}
+
+function compare(one: RunResult, other: RunResult): RunResult {
+  if (one.violation !== undefined || other.hash === one.hash) return one;
+  const message = `seed ${one.seed} was played twice, and came to ${one.hash} and ${other.hash}: is the machine deterministic?`;
+  return { ...one, violation: { check: "determinism", message, atMs: one.seconds * 1_000 } };
+}

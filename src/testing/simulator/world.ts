@@ -1,0 +1,354 @@
+import { crc32 } from "node:zlib";
+import type { LaneReply, TraceStep } from "../../actors/protocol.ts";
+import type { RaftFactory } from "../../actors/shell.ts";
+import { TracedRaft } from "../../actors/traced-raft.ts";
+import type { Delivery, Packet } from "../../actors/wire.ts";
+import type { StateMachine } from "../../machine/state-machine.ts";
+import { majority } from "../../raft/quorum.ts";
+import { History } from "../history.ts";
+import { Checker } from "./checks/checker.ts";
+import { Violation } from "./checks/violation.ts";
+import { Draw } from "./draw.ts";
+import { EventQueue } from "./event-queue.ts";
+import { describeFault, type PlannedFault, type Victim } from "./faults.ts";
+import type { Plan } from "./plan.ts";
+import type { Process } from "./process.ts";
+import { Clients } from "./sim-client.ts";
+import { SimNetwork } from "./sim-network.ts";
+import { type Death, SimPeer } from "./sim-peer.ts";
+import { TraceHash } from "./trace-hash.ts";
+import type { NextStep } from "./workload.ts";
+
+/** How long a message between a client and a peer takes. */
+const LANE_MS = [0.05, 3] as const;
+/** A crash that was planned and met no occasion happens anyhow after this long. */
+const OCCASION_MS = 3_000;
+
+/** What is told of a run while it goes on. */
+export interface Watcher {
+  step(peer: string, step: TraceStep): void;
+  note(peer: string | undefined, at: number, text: string): void;
+}
+
+/** What is given to a world beside its plan. */
+export interface WorldOptions {
+  readonly plan: Plan;
+  readonly createMachine: () => StateMachine;
+  readonly next: NextStep;
+  /**
+   * Makes the algorithm's instance of each life of a peer, which `options.id` and `options.incarnation` tell: a recorder,
+   * say. By default a plain one, or, with a watcher, one that traces its steps.
+   */
+  readonly createRaft?: RaftFactory | undefined;
+  readonly watcher?: Watcher | undefined;
+}
+
+/** A cluster with its disks, network and clients in one thread and in virtual time: all of it hangs on the plan alone. */
+export class World {
+  readonly plan: Plan;
+  readonly queue: EventQueue;
+  readonly history: History<unknown, unknown>;
+  readonly peers: readonly SimPeer[];
+  readonly clients: Clients;
+  readonly network: SimNetwork;
+  readonly checker: Checker;
+  readonly hash = new TraceHash();
+  /** How often a process died at a point in a role. */
+  readonly deaths = new Map<string, number>();
+  /** Outside a healed part nothing changes any more. */
+  #frozen: ReadonlySet<number> = new Set();
+  #turns = 0;
+  #violation: unknown;
+  readonly #draw: Draw;
+  readonly #options: WorldOptions;
+
+  constructor(options: WorldOptions) {
+    const { plan, createMachine, next, createRaft, watcher } = options;
+    this.#options = options;
+    this.plan = plan;
+    this.queue = new EventQueue(new Draw(plan.seed, "ties").random);
+    this.#draw = new Draw(plan.seed, "world");
+    this.history = new History(() => BigInt(Math.round(this.queue.now * 1e6)));
+    const ids = Array.from({ length: plan.peers }, (_, at) => `p${at + 1}`);
+    const report = (violation: unknown) => {
+      this.#violation ??= violation;
+    };
+    this.checker = new Checker(ids, createMachine(), plan.snapshotEvery, report);
+    this.network = new SimNetwork({
+      ...{ peers: plan.peers, queue: this.queue, noise: plan.noise, hash: this.hash },
+      draw: new Draw(plan.seed, "network"),
+      deliver: (to, delivery) => this.#deliver(to, delivery),
+    });
+    this.peers = ids.map((id, position): SimPeer => {
+      const peer: SimPeer = new SimPeer({
+        ...{ plan, position, ids, queue: this.queue, checker: this.checker, createMachine },
+        draw: new Draw(plan.seed, "peer", id),
+        createRaft: createRaft ?? (watcher && this.#tracer(id, watcher)),
+        send: (packet, at) => this.#send(position, packet, at),
+        reply: (client, replies, at) => this.#reply(client, replies, at),
+        onDeath: (death) => this.#buried(position, death),
+        onTurn: (process) => this.#addTurn(position, process),
+      });
+      return peer;
+    });
+    this.clients = new Clients({
+      ...{ plan, queue: this.queue, next, history: this.history, report },
+      draw: new Draw(plan.seed, "clients"),
+      send: (client, to, request) => {
+        this.queue.add(this.queue.now + this.#draw.between(LANE_MS), () => {
+          const peer = this.peers[to];
+          if (peer?.process === undefined) return;
+          peer.process.takeRequest(client, request);
+          peer.notify(peer.process);
+        });
+      },
+    });
+    for (const peer of this.peers) this.queue.add(this.#draw.between([0, 5]), () => peer.start());
+    for (const fault of plan.faults) this.queue.add(fault.atMs, () => this.#inflict(fault));
+    this.clients.start();
+  }
+
+  /** Turns that peers have taken. */
+  get turns(): number {
+    return this.#turns;
+  }
+
+  /**
+   * Goes on until that time, or until `isDone`, if it is given, says so.
+   * @throws Violation, at the first thing that is wrong.
+   */
+  run(until: number, isDone?: () => boolean): void {
+    for (;;) {
+      const more = this.queue.step(until);
+      if (this.#violation !== undefined) throw this.#violation;
+      if (!more || isDone?.()) return;
+    }
+  }
+
+  /** From now on all is well with these peers and between them, and with nobody else, for ever. */
+  heal(healed: readonly SimPeer[]): void {
+    const inside = new Set(healed);
+    this.#frozen = new Set(this.peers.filter((peer) => !inside.has(peer)).map(({ position }) => position));
+    this.network.heal(healed.map(({ position }) => position));
+    for (const peer of this.peers) {
+      peer.disarm();
+      if (!inside.has(peer)) continue;
+      Object.assign(peer, { slowMs: 0, isFull: false, failing: undefined });
+      peer.resume();
+      this.#restart(peer, this.#draw.between([5, 100]));
+    }
+    this.#note(undefined, `only ${healed.map(({ id }) => id).join(" ")} are well from here on`);
+  }
+
+  /** Those whose disks are not sound end, whether they have found out or not. @returns the others. */
+  giveUpDamaged(): SimPeer[] {
+    for (const peer of this.peers) if (peer.isDamaged) peer.giveUp();
+    return this.peers.filter((peer) => !peer.isDamaged);
+  }
+
+  /** A majority of the peers whose disks are sound. */
+  drawMajority(): SimPeer[] {
+    const sound = this.peers.filter((peer) => !peer.isDamaged);
+    return this.#draw.shuffled(sound).slice(0, majority(this.peers.length));
+  }
+
+  get leader(): SimPeer | undefined {
+    let found: SimPeer | undefined;
+    for (const peer of this.peers) {
+      if (peer.process?.raft.role !== "leader") continue;
+      if (found === undefined || peer.process.raft.currentTerm > (found.process?.raft.currentTerm ?? 0)) found = peer;
+    }
+    return found;
+  }
+
+  /** The times are the world's; to look at the peer's clock would take some. */
+  #tracer(id: string, watcher: Watcher): RaftFactory {
+    const tell = (step: TraceStep) => watcher.step(id, { ...step, at: this.queue.now });
+    return (options, stored, reader, now) => new TracedRaft(options, stored, reader, { now: () => now }, tell);
+  }
+
+  #send(from: number, packet: Packet, at: number): void {
+    this.network.send(from, Number(packet.to.slice(1)) - 1, packet, at);
+  }
+
+  #deliver(to: number, delivery: Delivery): void {
+    const peer = this.peers[to];
+    if (peer === undefined) return;
+    const { process, lingering } = peer;
+    if (delivery.kind === "packet" && this.plan.fenced) {
+      const { from, fromIncarnation, toIncarnation } = delivery;
+      const sender = this.peers[Number(from.slice(1)) - 1]?.process;
+      if (sender?.incarnation !== fromIncarnation) return;
+      if (process === undefined || (toIncarnation !== 0 && toIncarnation !== process.incarnation)) return;
+    }
+    if (process?.take(delivery)) peer.notify(process);
+    // Whoever gets one may write to it.
+    const copy = delivery.kind === "packet" ? { ...delivery, bytes: delivery.bytes.slice() } : delivery;
+    if (!this.plan.fenced && lingering?.take(copy)) peer.notify(lingering);
+  }
+
+  #reply(client: number, replies: readonly LaneReply[], at: number): void {
+    if (client === 0) {
+      for (const reply of replies) {
+        if (reply.kind === "leader" && reply.leader !== undefined)
+          this.clients.leader = Number(reply.leader.slice(1)) - 1;
+      }
+      return;
+    }
+    for (const reply of replies) {
+      this.hash.addText(reply.kind);
+      if (reply.kind === "results") this.hash.add(crc32(reply.results));
+      if (reply.kind === "answer") this.hash.add(crc32(reply.answer));
+    }
+    this.queue.add(at + this.#draw.between(LANE_MS), () => this.clients.receive(client, replies));
+  }
+
+  #addTurn(position: number, { raft, lastApplied }: Process): void {
+    this.#turns++;
+    const { hash } = this;
+    hash.add(this.queue.now);
+    hash.add(position);
+    hash.addText(raft.role);
+    for (const value of [raft.currentTerm, raft.commitIndex, raft.log.lastIndex, lastApplied]) hash.add(value);
+  }
+
+  /** A process has died; its peer starts again, if it may. */
+  #buried(position: number, { process, role, point }: Death): void {
+    const peer = this.peers[position];
+    if (peer === undefined) return;
+    const key = `${point} / ${role}`;
+    this.deaths.set(key, (this.deaths.get(key) ?? 0) + 1);
+    this.hash.addText(key);
+    this.#note(peer, `** dies: ${point}${peer.isGivenUp ? ", and is given up" : ""}`);
+    if (process !== undefined && this.plan.news) {
+      const news = { kind: "down", peer: peer.id, incarnation: process.incarnation } as const;
+      for (const other of this.peers) {
+        if (other !== peer && other.isUp) this.network.tell(position, other.position, news, this.queue.now);
+      }
+    }
+    const downMs = peer.downMs > 0 ? peer.downMs : this.#draw.between([10, 500]);
+    peer.downMs = 0;
+    this.#restart(peer, downMs);
+  }
+
+  #restart(peer: SimPeer, delayMs: number): void {
+    if (peer.isGivenUp || peer.isUp) return;
+    this.queue.add(this.queue.now + delayMs, () => {
+      if (this.#frozen.has(peer.position) || peer.isGivenUp || peer.isUp) return;
+      this.#note(peer, "** starts");
+      peer.start();
+    });
+  }
+
+  #find(victim: Victim): SimPeer | undefined {
+    return victim === "leader" ? this.leader : this.peers[victim];
+  }
+
+  /** Ends a fault later; not if it is to stay for ever by then. */
+  #later(ms: number, undo: () => void, peer?: SimPeer): void {
+    this.queue.add(this.queue.now + ms, () => {
+      if (peer === undefined ? this.#frozen.size === 0 : !this.#frozen.has(peer.position)) undo();
+    });
+  }
+
+  #inflict(fault: PlannedFault): void {
+    if ("victims" in fault) {
+      this.#note(undefined, describeFault(fault));
+      // The same may be drawn twice, or be both a number and the leader.
+      for (const peer of new Set(fault.victims.map((victim) => this.#find(victim)))) {
+        if (peer === undefined) continue;
+        if (fault.kind === "crash") this.#crash(peer, fault);
+        else {
+          peer.isPaused = true;
+          this.#later(fault.forMs, () => peer.resume(), peer);
+        }
+      }
+      return;
+    }
+    this.#note(undefined, describeFault(fault));
+    switch (fault.kind) {
+      case "cut":
+        this.#later(fault.forMs, this.network.cut(fault.shape, fault.order));
+        return;
+      case "storm":
+        this.#later(fault.forMs, this.network.storm(fault.loss, fault.delayMs));
+        return;
+      case "burst":
+        for (let count = 0; count < fault.commands; count++) this.clients.throwIn(0);
+        return;
+      case "giant":
+        this.clients.throwIn(fault.bytes);
+        return;
+      default: {
+        const peer = this.#find(fault.victim);
+        if (peer !== undefined) this.#disturb(peer, fault);
+      }
+    }
+  }
+
+  #disturb(peer: SimPeer, fault: Extract<PlannedFault, { readonly victim: Victim }>): void {
+    switch (fault.kind) {
+      case "clock":
+        peer.clock.jump(fault.jumpMs);
+        if (peer.process !== undefined) peer.notify(peer.process);
+        return;
+      case "wall":
+        peer.clock.jumpWall(fault.jumpMs);
+        return;
+      case "slow disk":
+        peer.slowMs = fault.saveMs;
+        this.#later(fault.forMs, () => Object.assign(peer, { slowMs: 0 }), peer);
+        return;
+      case "full disk":
+        peer.isFull = true;
+        this.#later(fault.forMs, () => Object.assign(peer, { isFull: false }), peer);
+        return;
+      case "failing disk":
+        peer.failing = fault;
+        return;
+      case "flipped bit":
+        if (this.#mayDamage(peer)) peer.flipBit(fault.place);
+        return;
+      case "lost disk":
+        if (this.#mayDamage(peer)) peer.loseDisk(fault.downMs);
+        return;
+      case "snapshot":
+        peer.process?.shell.wantSnapshot();
+        return;
+      default:
+        fault satisfies never;
+    }
+  }
+
+  /** More than a minority may not lose what it has promised to keep. */
+  #mayDamage(peer: SimPeer): boolean {
+    const damaged = this.peers.filter((other) => other === peer || other.isDamaged).length;
+    return damaged <= this.peers.length - majority(this.peers.length);
+  }
+
+  #crash(peer: SimPeer, fault: PlannedFault & { kind: "crash" }): void {
+    const { point, role, skip, downMs, lingerMs } = fault;
+    peer.downMs = downMs;
+    if (point === "idle") {
+      peer.kill(lingerMs);
+      return;
+    }
+    const crash = { point, role, skip };
+    peer.arm(crash);
+    // What happens while it starts needs a start.
+    if (point.endsWith("opening")) peer.kill();
+    this.#later(OCCASION_MS, () => peer.disarm(), peer);
+  }
+
+  #note(peer: SimPeer | undefined, text: string): void {
+    this.#options.watcher?.note(peer?.id, this.queue.now, text);
+  }
+
+  /** @throws Violation when the machine of a replica is not what it should be, says whoever wrote it. */
+  checkMachines(check: (machine: StateMachine) => string | undefined): void {
+    for (const { process, id } of this.peers) {
+      const wrong = process === undefined ? undefined : check(process.machine.inner);
+      if (wrong !== undefined) throw new Violation("the machine's own check", `${id}: ${wrong}`);
+    }
+  }
+}

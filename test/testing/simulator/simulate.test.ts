@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { RaftError } from "../../../src/raft/errors.ts";
+import { type SimulateOptions, simulate } from "../../../src/testing/simulator/simulate.ts";
+
+const TALLY = new URL("./fixtures/tally.ts", import.meta.url);
+
+/** Seeds that are others each day; the message of a failure says which. */
+const TODAY = Math.floor(Date.now() / 86_400_000) * 10_000;
+
+async function errorOf(options: SimulateOptions): Promise<RaftError> {
+  const error: unknown = await simulate(options).catch((thrown: unknown) => thrown);
+  if (error instanceof RaftError) return error;
+  throw new Error("expected a RaftError", { cause: error });
+}
+
+async function failureOf(flaw: string): Promise<string> {
+  const machine = { module: TALLY, options: { flaw } };
+  const report = await simulate({ machine, seeds: [1, 40], forMs: 20_000, threads: 0, shrink: false });
+  return report.failures[0]?.result.violation?.check ?? "nothing";
+}
+
+describe("simulate", () => {
+  it.each([
+    { name: "always the same seeds", first: 1, count: 50 },
+    { name: `seeds of this day, from ${TODAY} on`, first: TODAY, count: 70 },
+  ])("finds nothing wrong with $name", { timeout: 120_000 }, async ({ first, count }) => {
+    const report = await simulate({ seeds: [first, first + count - 1], forMs: 10_000, shrink: false });
+    expect(report.failures.map(({ replay, result }) => ({ replay, violation: result.violation }))).toEqual([]);
+    expect(report.seeds).toBe(count);
+    expect(report.seconds).toBeGreaterThan(count * 10);
+  });
+
+  it("finds nothing wrong with a sound machine of one's own", async () => {
+    const report = await simulate({ machine: TALLY, seeds: [1, 10], forMs: 10_000, threads: 0 });
+    expect(report.failures).toEqual([]);
+  });
+
+  it.each([
+    ["reads the clock", "clock", "equal results"],
+    ["draws random numbers", "random", "equal results"],
+    ["shares state between its instances", "shared", "equal results"],
+    ["leaves something out of its snapshots", "lean snapshot", "equal results"],
+    ["changes a snapshot that was taken", "live snapshot", "equal results"],
+  ])("finds out a machine that %s", async (_, flaw, check) => {
+    expect(await failureOf(flaw)).toBe(check);
+  });
+
+  it("says how a failure is played again, and a reduced one fails in the same way", async () => {
+    const machine = { module: TALLY, options: { flaw: "lean snapshot" } };
+    const options = { machine, forMs: 20_000, threads: 0 };
+    const { failures } = await simulate({ ...options, seeds: [1, 40] });
+    const [failure] = failures;
+    if (failure === undefined) throw new Error("expected a failure");
+    const { seed, reduction, result, replay, trace } = failure;
+    expect(replay).toContain(`--seeds ${seed}..${seed} --for ${reduction.forMs}ms`);
+    expect(trace.join("\n")).toContain(result.violation?.message);
+    const again = await simulate({ ...options, seeds: [seed, seed], forMs: reduction.forMs, reduction });
+    expect(again.failures[0]?.result).toEqual(result);
+  });
+
+  it.each<[SimulateOptions, string]>([
+    [
+      { seeds: [5, 4] },
+      "seeds: expected a range with something in it, the first no greater than the last, got [ 5, 4 ]",
+    ],
+    [{ seeds: [-1, 4] }, "seeds: expected a whole number from 0 to 4294967295, got -1"],
+    [{ forMs: 0 }, "forMs: expected a number of milliseconds from 100 to 86400000, got 0"],
+    [{ peers: 8 }, "peers: expected a whole number from 1 to 7, got 8"],
+    [
+      { machine: "./nowhere" },
+      "machine: expected the URL of a module, such as new URL('./machine.ts', import.meta.url), got './nowhere'",
+    ],
+    [{ seeds: [1, 2], reduction: { quiet: true } }, "reduction: expected a single seed with it, got [ 1, 2 ]"],
+  ])("refuses %o", async (options, message) => {
+    expect(await errorOf(options)).toMatchObject({ code: "ERR_INVALID_OPTION", message });
+  });
+
+  it("refuses a machine that does not say what clients do to it", async () => {
+    const machine = new URL("../../../src/machine/key-value.ts", import.meta.url);
+    expect(await errorOf({ machine, threads: 0 })).toMatchObject({ code: "ERR_MACHINE_MODULE" });
+  });
+
+  it("ends when it is told to", async () => {
+    const reason = new Error("enough");
+    const options = { seeds: [1, 1_000] as const, threads: 0, signal: AbortSignal.abort(reason) };
+    await expect(simulate(options)).rejects.toBe(reason);
+  });
+});
