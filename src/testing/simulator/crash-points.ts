@@ -7,17 +7,18 @@ export type SaveKind = (typeof SAVE_KINDS)[number];
 
 /**
  * Where a peer may die: wherever the shell hands something over to somebody. `mail` is between the inbox and the turn;
- * `reply` is what clients are told; `freeze` the machine's view for a snapshot; `idle` between two turns.
+ * `commit` is a transaction of the disk, of which a save or a sweep takes one; `reply` is what clients are told; `freeze` the machine's view for a snapshot; `idle` between two turns.
  */
 export const CRASH_POINTS = [
   ...["idle", "mail", "before sending", "while sending", "after sending"],
   ...SAVE_KINDS.flatMap((kind) => [`before save: ${kind}`, `after save: ${kind}`]),
   ...["before sweep", "after sweep", "before apply", "after apply", "before reply", "after reply"],
-  ...["freeze", "restore", "before opening", "after opening"],
+  ...["before commit", "freeze", "restore", "before opening", "after opening"],
 ] as readonly CrashPoint[];
 
 export type CrashPoint =
   | `${"before" | "after"} ${`save: ${SaveKind}` | "sweep" | "apply" | "reply" | "opening" | "sending"}`
+  | "before commit"
   | "while sending"
   | "idle"
   | "mail"

@@ -71,7 +71,8 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
   const shortest = isUsual ? 150 : draw.between([60, 400]);
   const timing = {
     heartbeatMs: isUsual ? 50 : shortest * draw.between([0.1, 0.4]),
-    electionMs: [shortest, isUsual ? 300 : shortest * draw.between([1.3, 3])] as const,
+    // Where all peers have about the same patience, and messages take about as long, elections are close.
+    electionMs: [shortest, isUsual ? 300 : shortest * draw.between([1.02, 3])] as const,
   };
   const sometimes = (range: readonly [number, number], otherwise = 0) =>
     draw.chance(0.5) ? draw.skewed(range) : otherwise;
@@ -98,7 +99,10 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
         },
     maxPendingBytes: draw.chance(0.2) ? draw.integer(100, 2_000) : 64 << 20,
     noise: {
-      delayMs: [draw.between([0.01, 1]), draw.between([1, 10])],
+      delayMs: [
+        draw.between([0.01, 1]),
+        draw.chance(0.7) ? draw.between([1, 10]) : shortest * draw.between([0.05, 0.3]),
+      ],
       loss: sometimes([0, 0.3]),
       duplicate: sometimes([0, 0.3]),
       hold: sometimes([0, 0.2]),

@@ -108,6 +108,7 @@ export class SimPeer {
     };
     try {
       at("before opening");
+      Object.assign(this.disk, { latencyMs: () => 1, onDelay: () => at("before commit") });
       this.#beginWrite();
       const identity = { cluster: "simulated", peer: this.id, store: `store of ${this.id}` };
       const store = MemoryStore.open({ disk: this.disk, identity, configuration: { voters: ids }, born: lives > 1 });

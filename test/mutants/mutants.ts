@@ -1,0 +1,357 @@
+/** A known bug of some Raft implementation, as a change to the source: each `find` is there once. */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly edits: readonly (readonly [find: string, replace: string])[];
+}
+
+function mutant(file: string, name: string, ...edits: Mutant["edits"]): Mutant {
+  return { name, file: `src/${file}`, edits };
+}
+
+const VOTES: readonly Mutant[] = [
+  mutant("raft/role.ts", "a vote is not saved", [
+    "setTerm(state, currentTerm(state), candidate);",
+    "state.hardState = { currentTerm: currentTerm(state), votedFor: candidate };",
+  ]),
+  mutant("raft/role.ts", "a candidate that steps down within its term forgets its vote", [
+    "if (term > currentTerm(state)) setTerm(state, term);",
+    'if (term > currentTerm(state) || state.role === "candidate") setTerm(state, term);',
+  ]),
+  mutant("raft/role.ts", "the vote is taken along into a later term", [
+    "if (term > currentTerm(state)) setTerm(state, term);",
+    "if (term > currentTerm(state)) setTerm(state, term, state.hardState.votedFor);",
+  ]),
+  mutant("raft/role.ts", "reads survive a lost leadership", ["    refuseReads(state);\n", ""]),
+  mutant("raft/election.ts", "a candidate's vote for itself is not recorded", [
+    "setTerm(state, currentTerm(state) + 1, state.options.id);",
+    "setTerm(state, currentTerm(state) + 1);",
+  ]),
+  mutant("raft/raft.ts", "a vote of an earlier term counts", [
+    "if (!stale) onRequestVoteReply(",
+    "onRequestVoteReply(",
+  ]),
+  mutant("raft/election.ts", "a vote that comes twice counts twice", [
+    "export function countVote(state: State, from: PeerId, now: number): void {\n  state.granted.add(from);",
+    "export function countVote(state: State, from: PeerId, now: number): void {\n  state.granted.add(from + state.granted.size);",
+  ]),
+  mutant("raft/election.ts", "pre-votes count as votes", ["  state.granted = new Set();\n", ""]),
+  mutant(
+    "raft/election.ts",
+    "who has voted votes again",
+    ["    (votedFor === undefined || votedFor === from) &&\n    state.log", "    state.log"],
+    ["    if (votedFor === undefined) vote(state, from);\n", "    vote(state, from);\n"],
+  ),
+  mutant("raft/log.ts", "a log is up to date by its length alone", [
+    "return lastLogTerm > this.lastTerm || (lastLogTerm === this.lastTerm && lastLogIndex >= this.#lastIndex);",
+    "return lastLogTerm >= 0 && lastLogIndex >= this.#lastIndex;",
+  ]),
+  mutant("raft/log.ts", "a log is up to date by its last term alone", [
+    "(lastLogTerm === this.lastTerm && lastLogIndex >= this.#lastIndex)",
+    "(lastLogTerm === this.lastTerm && lastLogIndex >= 0)",
+  ]),
+  mutant("raft/log.ts", "a log is always up to date", [
+    "return lastLogTerm > this.lastTerm ||",
+    "return true || lastLogTerm > this.lastTerm ||",
+  ]),
+  mutant("raft/raft.ts", "a later term in a reply is ignored", [
+    "if (message.term > currentTerm(state) && tellsOfItsTerm(message)) {",
+    'if (message.term > currentTerm(state) && tellsOfItsTerm(message) && !message.type.endsWith("Reply")) {',
+  ]),
+  mutant("raft/raft.ts", "one who is behind does not learn the term from pre-votes", [
+    'return message.type !== "PreVote" && !(message.type === "PreVoteReply" && message.voteGranted);',
+    'return message.type !== "PreVote" && message.type !== "PreVoteReply";',
+  ]),
+  mutant("raft/election.ts", "nobody stands by a leader", [
+    "return now - state.lastLeaderContact < min;",
+    "return now < min - min;",
+  ]),
+  mutant("raft/election.ts", "promises do not outlive a restart", [
+    "  if (now < state.noVoteBefore) return true;\n",
+    "",
+  ]),
+  mutant("raft/state.ts", "all election timeouts are the same", [
+    "state.electionDeadline = now + min + state.options.random() * (max - min);",
+    "state.electionDeadline = now + min + 0 * max;",
+  ]),
+  mutant("raft/quorum.ts", "half is a majority", [
+    "return Math.floor(voters / 2) + 1;",
+    "return Math.ceil(voters / 2);",
+  ]),
+  mutant("raft/election.ts", "a new leader appends nothing", [
+    "  state.log.append(stampBatch(packEntries(EntryKind.noop, [new Uint8Array()]), at));\n",
+    "  if (at.term < 0) state.log.append(stampBatch(packEntries(EntryKind.noop, [new Uint8Array()]), at));\n",
+  ]),
+  mutant("raft/raft.ts", "news of a former life's death counts for the life that leads", [
+    "if (state.leader === peer && state.leaderIncarnation === incarnation) {",
+    "if (state.leader === peer) {",
+  ]),
+];
+
+const REPLICATION: readonly Mutant[] = [
+  mutant("raft/commit.ts", "Figure 8: an entry of an earlier term is committed by counting", [
+    "if (held <= state.commitIndex || state.log.termAt(held) !== currentTerm(state)) return;",
+    "if (held <= state.commitIndex || currentTerm(state) < 0) return;",
+  ]),
+  mutant("raft/commit.ts", "a leader counts itself before its own write is done", [
+    "majorityIndex([state.durableIndex,",
+    "majorityIndex([state.log.lastIndex,",
+  ]),
+  mutant("raft/quorum.ts", "one less than a majority commits", [
+    "descending[majority(matchIndexes.length) - 1]",
+    "descending[Math.max(0, majority(matchIndexes.length) - 2)]",
+  ]),
+  mutant("raft/replication.ts", "what is late cuts the log", [
+    "  if (conflict === undefined) return;\n",
+    "  if (conflict === undefined) {\n    if (batch.lastIndex < log.lastIndex && batch.lastIndex >= state.commitIndex) log.truncateFrom(batch.lastIndex + 1);\n    return;\n  }\n",
+  ]),
+  mutant("raft/replication.ts", "a heartbeat cuts the log", [
+    "  for (const batch of message.batches) takeIn(state, batch);\n",
+    "  if (message.batches.length === 0 && prevLogIndex < log.lastIndex && prevLogIndex >= state.commitIndex) log.truncateFrom(prevLogIndex + 1);\n  for (const batch of message.batches) takeIn(state, batch);\n",
+  ]),
+  mutant("raft/replication.ts", "a conflict does not cut the log", [
+    "    log.truncateFrom(conflict);\n    state.durableIndex = Math.min(state.durableIndex, log.lastIndex);\n",
+    "    return;\n",
+  ]),
+  mutant("raft/replication.ts", "an empty message moves the commit over entries it has not checked", [
+    "Math.min(message.leaderCommit, matchIndex)",
+    "Math.min(message.leaderCommit, log.lastIndex)",
+  ]),
+  mutant("raft/replication.ts", "the leader's commit is taken as it is", [
+    "Math.min(message.leaderCommit, matchIndex)",
+    "message.leaderCommit",
+  ]),
+  mutant("raft/replication.ts", "the commit goes back", [
+    "state.commitIndex = Math.max(state.commitIndex, Math.min(message.leaderCommit, matchIndex));",
+    "state.commitIndex = Math.min(message.leaderCommit, matchIndex);",
+  ]),
+  mutant("raft/replication.ts", "an answer to a heartbeat acknowledges all of the log", [
+    "message.batches.at(-1)?.lastIndex ?? prevLogIndex;\n  // §5.3",
+    "message.batches.at(-1)?.lastIndex ?? log.lastIndex;\n  // §5.3",
+  ]),
+  mutant("raft/replication.ts", "an answer acknowledges what the leader has by now", [
+    "progress.matched(message.matchIndex);",
+    "progress.matched(state.log.lastIndex);",
+  ]),
+  mutant("raft/raft.ts", "an acknowledgement of an earlier term counts", [
+    "if (!stale) onAppendEntriesReply(",
+    "onAppendEntriesReply(",
+  ]),
+  mutant("raft/raft.ts", "entries of a former leader are taken", [
+    "        if (stale) {\n          const { round, prevLogIndex } = message;",
+    "        if (stale && message.batches.length === 0) {\n          const { round, prevLogIndex } = message;",
+  ]),
+  mutant("raft/replication.ts", "the term of the entry before is not compared", [
+    "if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {",
+    "if (ourTerm === undefined && prevLogIndex > log.lastIndex) {",
+  ]),
+  mutant("raft/replication.ts", "there need be no entry before", [
+    "if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {",
+    "if (ourTerm !== undefined && ourTerm !== message.prevLogTerm) {",
+  ]),
+  mutant("raft/replication.ts", "what was compacted counts as a conflict", [
+    "if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {",
+    "if (ourTerm !== message.prevLogTerm) {",
+  ]),
+  mutant("raft/log.ts", "entries that were compacted are appended again", [
+    "let index = Math.max(batch.firstIndex, this.#firstIndex);",
+    "let index = batch.firstIndex;",
+  ]),
+  mutant("raft/log.ts", "a cut leaves the terms as they were", [
+    "    while ((this.#terms.at(-1)?.firstIndex ?? 0) >= index) this.#terms.pop();\n",
+    "",
+  ]),
+  mutant("raft/log.ts", "what was cut and is still on disk is read", [
+    "const end = evicted ? Math.min(to, cachedFrom - 1) : to;",
+    "const end = evicted ? to : to;",
+  ]),
+  mutant("raft/replication.ts", "a probe that was lost is not repeated", ["    progress.probing = silent;\n", ""]),
+  mutant("raft/progress.ts", "the window is not freed", ["    if (freed > 0) this.#inflight.splice(0, freed);\n", ""]),
+  mutant("raft/progress.ts", "the window is not emptied by a change of state", [
+    "    this.#inflight = [];\n    this.#inflightBytes = 0;\n",
+    "",
+  ]),
+  mutant("raft/replication.ts", "the leader goes back to where it was already", [
+    "  return Math.max(1, Math.min(next, message.prevLogIndex));",
+    "  return Math.max(1, next, message.prevLogIndex + 1);",
+  ]),
+];
+
+const SNAPSHOTS: readonly Mutant[] = [
+  mutant("raft/snapshot.ts", "an old snapshot takes the state back", [
+    "  if (lastIncludedIndex <= state.commitIndex) return true;\n",
+    "",
+  ]),
+  mutant("raft/snapshot.ts", "a snapshot drops the entries behind it", [
+    "  if (state.log.termAt(lastIncludedIndex) !== lastIncludedTerm) return false;\n  state.commitIndex = lastIncludedIndex;\n  return true;",
+    "  return lastIncludedTerm < 0;",
+  ]),
+  mutant("raft/snapshot.ts", "a snapshot leaves a log that conflicts with it", ["  state.log.resetTo(info);\n", ""]),
+  mutant("raft/snapshot.ts", "the term of a snapshot is taken for the current one", [
+    "  state.configuration = info.configuration;\n",
+    "  state.configuration = info.configuration;\n  state.hardState = { currentTerm: info.term, votedFor: undefined };\n  state.hardStateChanged = true;\n",
+  ]),
+  mutant("raft/snapshot.ts", "chunks are taken in any order", [
+    "if (incoming === undefined || incoming.nextChunk !== chunk) return;",
+    "if (incoming === undefined) return;",
+  ]),
+  mutant("raft/snapshot.ts", "chunks of two leaders are mixed", [
+    "const newest = state.incoming?.from === from ? state.incoming.info.index : 0;",
+    "const newest = state.incoming?.info.index ?? 0;",
+  ]),
+  mutant("raft/snapshot.ts", "a snapshot is acknowledged when its first chunk is there", [
+    "installed: installed || holds(state, lastIncludedIndex, lastIncludedTerm),",
+    "installed: installed || true,",
+  ]),
+  mutant("raft/raft.ts", "a snapshot of a former leader is taken", [
+    "        if (stale) {\n          const { round, lastIncludedIndex } = message;",
+    "        if (stale && message.chunk > 0) {\n          const { round, lastIncludedIndex } = message;",
+  ]),
+  mutant("raft/snapshot.ts", "the log is compacted beyond the snapshot", [
+    "state.log.compactTo(Math.max(0, keepFrom));",
+    "state.log.compactTo(Math.min(state.log.lastIndex, info.index + 3));",
+  ]),
+  mutant("actors/shell.ts", "the state machine is not replaced by an installed snapshot", [
+    "if (effects.restore !== undefined) this.#restore(effects.restore);",
+    "if (effects.restore !== undefined) this.#snapshotter = undefined;",
+  ]),
+  mutant("actors/shell.ts", "a snapshot is labelled with an earlier index", [
+    "const head = { index, term, time,",
+    "const head = { index: Math.max(2, index - 1), term, time,",
+  ]),
+  mutant("actors/shell.ts", "a snapshot has the term of a later entry", [
+    "const term = this.#raft.log.termAt(this.#replica.lastApplied);",
+    "const term = this.#raft.log.termAt(Math.min(this.#raft.log.lastIndex, this.#replica.lastApplied + 1));",
+  ]),
+  mutant("machine/sessions.ts", "the sessions are not in the snapshot", [
+    "    for (const record of records) {\n",
+    "    for (const record of [...records].slice(0, 0)) {\n",
+  ]),
+  mutant(
+    "machine/key-value.ts",
+    "the state is merged with the snapshot's",
+    [
+      "    const cells = new Map<string, Cell>();\n    let head",
+      "    const cells = new Map(this.#cells);\n    let head",
+    ],
+    ["    if (head?.[0] !== cells.size) {", "    if (head === undefined) {"],
+  ),
+  mutant("machine/key-value.ts", "a snapshot shows what was written after it", [
+    "return chunks(Array.from(this.#cells.values()), this.#index);",
+    "const cells = this.#cells;\n    return { [Symbol.iterator]: () => chunks([...cells.values()], this.#index)[Symbol.iterator]() };",
+  ]),
+  mutant("actors/snapshotter.ts", "the last chunk of a snapshot is left out", [
+    "    if (this.#filled > 0 || done) {",
+    "    if (this.#chunks === 0 || !done) {",
+  ]),
+];
+
+const APPLYING: readonly Mutant[] = [
+  mutant("actors/replica.ts", "the last entry of a snapshot is applied again", [
+    "    this.#lastApplied = index;\n    this.#lastTime = time;\n  }",
+    "    this.#lastApplied = index - 1;\n    this.#lastTime = time;\n  }",
+  ]),
+  mutant("actors/pending.ts", "who waits at an index gets the result of another's command", [
+    "const superseded = waiting.term !== term;",
+    "const superseded = waiting.term < 0;",
+  ]),
+  mutant(
+    "machine/sessions.ts",
+    "a command that comes twice is carried out twice",
+    ["if (sequence <= session.lastSequence) {", "if (sequence < session.lastSequence) {"],
+    ["if (sequence !== session.lastSequence + 1) {", "if (sequence > session.lastSequence + 1) {"],
+  ),
+  mutant("actors/shell.ts", "answers leave before the save", [
+    "      this.#send(effects.before);\n",
+    "      this.#send([...effects.before, ...effects.after]);\n",
+  ]),
+  mutant("actors/shell.ts", "a write that failed is passed over", [
+    "        store.save(effects.save);\n",
+    "        try {\n          store.save(effects.save);\n        } catch (error) {\n          if (!(error instanceof RaftError)) throw error;\n        }\n",
+  ]),
+  mutant("actors/shell.ts", "a peer applies what is not committed", [
+    "const { commitIndex, log } = this.#raft;\n    const { clock }",
+    "const { log } = this.#raft;\n    const commitIndex = log.lastIndex;\n    const { clock }",
+  ]),
+];
+
+const READS: readonly Mutant[] = [
+  mutant("raft/reads.ts", "a new leader serves reads before it has committed anything", [
+    "return state.log.termAt(state.commitIndex) === currentTerm(state);",
+    "return currentTerm(state) > 0;",
+  ]),
+  mutant("raft/reads.ts", "a leader serves reads without asking anybody", [
+    "  for (const progress of state.progress.values()) if (progress.ackedRound >= round) count++;\n",
+    "  for (const progress of state.progress.values()) if (progress.ackedRound >= 0 * round) count++;\n",
+  ]),
+  mutant("raft/reads.ts", "a round that began before the read confirms it", [
+    "state.waitingReads.push({ id, from, round: state.round + 1, index });",
+    "state.waitingReads.push({ id, from, round: state.round, index });",
+  ]),
+  mutant("actors/shell.ts", "a read is served before its index is applied", [
+    "this.#queries.release(id, index);",
+    "this.#queries.release(id, Math.min(0, index));",
+  ]),
+  mutant("raft/raft.ts", "a follower serves reads by itself", [
+    'else if (state.role === "follower" && state.leader !== undefined) state.unforwarded.push(id);',
+    'else if (state.role === "follower" && state.leader !== undefined) state.reads.push({ id, index: state.commitIndex });',
+  ]),
+  mutant("raft/reads.ts", "a lease lasts too long", [
+    "now - since < leaseMs ? state.commitIndex",
+    "now - since < 3 * leaseMs ? state.commitIndex",
+  ]),
+  mutant("raft/reads.ts", "a lease runs from when the answer came", [
+    "progress.ackedAt = Math.max(progress.ackedAt, at);",
+    "progress.ackedAt = Math.max(progress.ackedAt, state.clock);",
+  ]),
+  mutant("raft/reads.ts", "a lease is used before anything was committed in the term", [
+    "|| leaseMs <= 0 || !knowsCommit(state)) return undefined;",
+    "|| leaseMs <= 0) return undefined;",
+  ]),
+  mutant("raft/initial-state.ts", "questions of two lives have the same tokens", [
+    "nextToken: (options.incarnation ?? 0) * 2 ** 32,",
+    "nextToken: 0,",
+  ]),
+];
+
+const STORAGE: readonly Mutant[] = [
+  mutant("storage/record-store.ts", "a save is several writes", [
+    "      this.#records.commit([...writes, ...swept.writes]);\n",
+    "      for (const write of [...writes, ...swept.writes]) this.#records.commit([write]);\n",
+  ]),
+  mutant("storage/record-store.ts", "the term is written first, and the vote after it", [
+    "      this.#records.commit([...writes, ...swept.writes]);\n",
+    '      if (save.hardState !== undefined) this.#records.commit([metaWrite("hardState", { ...save.hardState, votedFor: undefined })]);\n      this.#records.commit([...writes, ...swept.writes]);\n',
+  ]),
+  mutant("storage/record-store.ts", "the term is not written together with entries", [
+    "if (save.hardState !== undefined) writes.push(",
+    "if (save.hardState !== undefined && save.batches.length === 0) writes.push(",
+  ]),
+  mutant("storage/log-records.ts", "a cut leaves the terms on disk", [
+    'for (const table of ["log", "terms"] as const) {\n    for (const key of records.keysFrom(table, from',
+    'for (const table of ["log"] as const) {\n    for (const key of records.keysFrom(table, from',
+  ]),
+  mutant("storage/log-records.ts", "a log that is reset begins over what it had", [
+    "log.shift + Math.max(0, log.lastIndex + 1 - index);",
+    "log.shift + 0 * (log.lastIndex + 1 - index);",
+  ]),
+  mutant("storage/opening.ts", "the number of a life is not saved", [
+    '  if (used) records.commit([metaWrite("incarnation", incarnation)]);\n',
+    "",
+  ]),
+  mutant("storage/opening.ts", "who has lost its disk takes part again", [
+    "  if (born) throw storeLost(identity);\n",
+    "",
+  ]),
+  mutant("storage/codec.ts", "checksums of the log are not looked at", [
+    "  if (!hasChecksum(record, crc32(record.subarray(CHECKSUM_BYTES)))) {\n",
+    "  if (record.byteLength < CHECKSUM_BYTES) {\n",
+  ]),
+  mutant("storage/sweeping.ts", "what is swept reaches into what is in use", [
+    "return [[0, log.firstIndex + log.shift]];",
+    "return [[0, log.firstIndex + log.shift + 2]];",
+  ]),
+];
+
+/** The bugs that are planted, one at a time. */
+export const MUTANTS: readonly Mutant[] = [...VOTES, ...REPLICATION, ...SNAPSHOTS, ...APPLYING, ...READS, ...STORAGE];
