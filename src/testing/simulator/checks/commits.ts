@@ -9,6 +9,8 @@ import { expectThat } from "./violation.ts";
 export class Commits {
   /** The term of each committed entry, by index. The configuration is committed from the beginning. */
   readonly #terms: number[] = [0, 0];
+  /** The term of the process that was the first to take each for committed: not before the one in which it was. */
+  readonly #committedIn: number[] = [0, 0];
   readonly #images: ReadonlyMap<PeerId, DiskImage>;
   readonly #reference: Replica;
   /** Those that lead, or led and have not found out that they do not any more. */
@@ -39,10 +41,16 @@ export class Commits {
     });
   }
 
-  /** Leader Completeness (Figure 3, §5.4): who leads has all that was committed before. */
+  /**
+   * Leader Completeness (Figure 3, §5.4): who leads has all that was committed in earlier terms. A leader whose votes came
+   * late may find that a later term has committed more.
+   */
   elected(subject: Subject): void {
     this.#leaders.add(subject);
-    this.#checkHas(subject, this.lastIndex);
+    const { currentTerm } = subject.raft;
+    let index = this.lastIndex;
+    while (index > 0 && (this.#committedIn[index] ?? 0) >= currentTerm) index--;
+    if (index > 0) this.#checkHas(subject, index);
   }
 
   ended(subject: Subject): void {
@@ -62,7 +70,10 @@ export class Commits {
     let index = from;
     while (index <= commitIndex) {
       for (const batch of log.read(index, commitIndex)) {
-        for (; index <= batch.lastIndex; index++) this.#terms[index] = batch.term;
+        for (; index <= batch.lastIndex; index++) {
+          this.#terms[index] = batch.term;
+          this.#committedIn[index] = currentTerm;
+        }
         this.#reference.apply(batch, () => {});
       }
     }
