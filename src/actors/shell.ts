@@ -2,24 +2,24 @@ import type { Applied } from "../machine/apply.ts";
 import { encodeResults } from "../machine/codec.ts";
 import { isDurable } from "../machine/load.ts";
 import type { AnyStateMachine } from "../machine/state-machine.ts";
-import { EMPTY_SAVE, type Outgoing, type Save, type SnapshotInfo } from "../raft/effects.ts";
+import { EMPTY_SAVE, type Save, type SnapshotInfo } from "../raft/effects.ts";
 import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
-import { RaftError } from "../raft/errors.ts";
-import type { Message, PeerId } from "../raft/message.ts";
+import type { RaftError } from "../raft/errors.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import { Raft, type Stored, type StoreReader } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
 import { DurableState } from "./durable-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
+import { Outbox } from "./outbox.ts";
+import { OwnSnapshots } from "./own-snapshots.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest, Trace, TraceStep } from "./protocol.ts";
 import { Queries, type Query } from "./queries.ts";
 import type { RecordSink } from "./record.ts";
 import { RecordedRaft } from "./recorded-raft.ts";
 import { describeApplied, Replica } from "./replica.ts";
-import { Snapshotter } from "./snapshotter.ts";
 import { TracedRaft } from "./traced-raft.ts";
-import { type Delivery, decodeFrames, encodeFrames, type Packet } from "./wire.ts";
+import { type Delivery, decodeFrames, type Packet } from "./wire.ts";
 
 /**
  * How long one turn applies, about; the rest waits until the mail that came in meanwhile is handled. A peer that was
@@ -28,9 +28,6 @@ import { type Delivery, decodeFrames, encodeFrames, type Packet } from "./wire.t
 const APPLY_MS_PER_TURN = 5;
 /** How much of the log is fetched at once to be applied: a turn that runs out of time has fetched little for nothing. */
 const APPLY_BYTES_AT_ONCE = 16 << 10;
-
-/** A snapshot that is being sent is not replaced before this many times `snapshotEvery` entries; the log has to end. */
-const MOST_POSTPONED = 10;
 
 /**
  * What a durable machine has written waits this long for a save that takes it along, in milliseconds, so that it costs
@@ -91,16 +88,12 @@ export class Shell {
   readonly #options: ShellOptions;
   readonly #raft: Raft;
   readonly #pending = new PendingCommands<Applied>(encodeResults);
-  /** The process that was last heard of each peer, to address what is sent to it. */
-  readonly #incarnations = new Map<PeerId, number>();
+  readonly #outbox: Outbox;
   readonly #clients = new Set<number>();
   readonly #replica: Replica;
   /** When the state of a durable machine is saved for its own sake. */
   #flushAt = Number.POSITIVE_INFINITY;
-  #snapshotter: Snapshotter | undefined;
-  #snapshotWanted = false;
-  /** Where the last attempt at a snapshot stood, so that one that fails is not made again at every entry. */
-  #lastAttempt = 0;
+  readonly #snapshots: OwnSnapshots;
   /** Whether the store has records to remove that nothing refers to any more. */
   #mustSweep = true;
   readonly #queries = new Queries();
@@ -112,6 +105,12 @@ export class Shell {
   constructor(options: ShellOptions) {
     this.#options = options;
     const { store, raft, clock, trace, record, machine, calls, createRaft } = options;
+    this.#outbox = new Outbox({
+      group: options.group,
+      from: raft.id,
+      incarnation: store.state.incarnation,
+      send: options.send,
+    });
     const held = isDurable(machine) ? new DurableState(machine, store.machine) : machine;
     this.#replica = new Replica(raft.id, held, calls);
     const reader = {
@@ -124,6 +123,17 @@ export class Shell {
       this.#raft = new RecordedRaft(raft, store.state, reader, clock, { sink: record, tell });
     else if (tell !== undefined) this.#raft = new TracedRaft(raft, store.state, reader, clock, tell);
     else this.#raft = new Raft(raft, store.state, reader, clock.now());
+    this.#snapshots = new OwnSnapshots({
+      raft: this.#raft,
+      replica: this.#replica,
+      calls,
+      snapshotEvery: options.snapshotEvery,
+      chunkBytes: options.chunkBytes,
+      saveState: () => {
+        if (this.#replica.unsavedBytes !== undefined) this.#save(EMPTY_SAVE);
+      },
+      onFailed: options.onSnapshotFailed,
+    });
     this.#replica.start(store.state, () => store.readSnapshot());
   }
 
@@ -146,13 +156,12 @@ export class Shell {
 
   /** When `turn` is to be called even if no mail comes. */
   get wakeAt(): number {
-    return Math.min(this.#raft.wakeAt, this.#snapshotter?.wakeAt ?? Number.POSITIVE_INFINITY, this.#flushAt);
+    return Math.min(this.#raft.wakeAt, this.#snapshots.wakeAt, this.#flushAt);
   }
 
   /** Takes a snapshot soon, however few entries there are since the last one. @returns false when there are none. */
   wantSnapshot(): boolean {
-    this.#snapshotWanted = this.#replica.lastApplied > (this.#raft.snapshot?.index ?? 0);
-    return this.#snapshotWanted;
+    return this.#snapshots.want();
   }
 
   /** A client came; it is told who leads, now and whenever that changes. */
@@ -166,7 +175,7 @@ export class Shell {
     const now = this.#options.clock.now();
     switch (delivery.kind) {
       case "packet": {
-        this.#incarnations.set(delivery.from, delivery.fromIncarnation);
+        this.#outbox.heard(delivery.from, delivery.fromIncarnation);
         // The election timer runs from a heartbeat's arrival, not from when it was looked at (§5.2).
         const at = delivery.arrivedAt ?? now;
         for (const message of decodeFrames(delivery.bytes)) {
@@ -175,7 +184,7 @@ export class Shell {
         break;
       }
       case "down":
-        if (this.#incarnations.get(delivery.peer) === delivery.incarnation) this.#incarnations.delete(delivery.peer);
+        this.#outbox.died(delivery.peer, delivery.incarnation);
         this.#raft.peerDied(delivery.peer, delivery.incarnation, now);
         break;
       case "unreachable":
@@ -213,10 +222,10 @@ export class Shell {
     let now = began;
     this.#raft.advance(now);
     this.#announceLeader();
-    this.#continueSnapshot();
+    this.#snapshots.continue(() => clock.now());
     let hasSaved = false;
     for (let effects = this.#raft.effects(); effects !== undefined; effects = this.#raft.effects()) {
-      this.#send(effects.before);
+      this.#outbox.send(effects.before);
       if (effects.save !== undefined) {
         this.#save(effects.save);
         hasSaved = true;
@@ -230,21 +239,18 @@ export class Shell {
         }
         this.#announceLeader();
       }
-      this.#send(effects.after);
+      this.#outbox.send(effects.after);
       for (const { id, index } of effects.reads) this.#queries.release(id, index);
       for (const id of effects.refusedReads) this.#refuseRead(id);
     }
     this.#apply();
     this.#flushState(clock.now());
-    this.#beginSnapshot(now);
+    this.#snapshots.begin(now);
     this.#options.publish();
     this.#flush();
     // Every save removes a little of what is not needed any more; a turn without one has the time for it too.
     if (this.#mustSweep && !hasSaved) this.#mustSweep = store.sweep();
-    if (this.#snapshotter !== undefined) {
-      now = clock.now();
-      this.#snapshotter.rest(now, now - began);
-    }
+    this.#snapshots.rest(() => clock.now(), began);
   }
 
   /** What a durable machine has come to goes along with whatever is saved. */
@@ -365,59 +371,9 @@ export class Shell {
 
   /** §7: begins anew from a snapshot. */
   #restore(snapshot: SnapshotInfo): void {
-    this.#endSnapshot();
+    this.#snapshots.end();
     this.#replica.restore(snapshot, this.#options.store.readSnapshot());
     this.#pending.coveredBySnapshot(snapshot.index, this.#answers);
-  }
-
-  #beginSnapshot(now: number): void {
-    const { snapshotEvery } = this.#options;
-    const since = this.#replica.lastApplied - Math.max(this.#raft.snapshot?.index ?? 0, this.#lastAttempt);
-    const isDue = snapshotEvery > 0 && since >= snapshotEvery;
-    // The one that was under way may be the one that was asked for.
-    if (this.#snapshotWanted) this.#snapshotWanted = this.#replica.lastApplied > (this.#raft.snapshot?.index ?? 0);
-    if (this.#snapshotter !== undefined || !(isDue || this.#snapshotWanted)) return;
-    if (this.#raft.isSendingSnapshot(now) && since < MOST_POSTPONED * snapshotEvery) return;
-    const term = this.#raft.log.termAt(this.#replica.lastApplied);
-    if (term === undefined) return;
-    this.#snapshotWanted = false;
-    this.#lastAttempt = this.#replica.lastApplied;
-    const { configuration } = this.#raft;
-    const { lastApplied: index, lastTime: time, version } = this.#replica;
-    this.#attempt(() => {
-      // What is frozen of a durable machine is what the store has.
-      if (this.#replica.unsavedBytes !== undefined) this.#save(EMPTY_SAVE);
-      const head = { index, term, time, configuration, version };
-      this.#snapshotter = new Snapshotter(this.#replica, head, this.#options.chunkBytes);
-    });
-  }
-
-  #continueSnapshot(): void {
-    const snapshotter = this.#snapshotter;
-    if (snapshotter === undefined) return;
-    this.#attempt(() => {
-      if (snapshotter.step(this.#raft, () => this.#options.clock.now())) this.#endSnapshot();
-    });
-  }
-
-  /** What the machine throws here is no reason to stop: there is still the whole log. */
-  #attempt(step: () => void): void {
-    const { calls } = this.#options;
-    try {
-      calls.enter("snapshot", this.#lastAttempt);
-      step();
-      calls.leave();
-    } catch (error) {
-      calls.leave();
-      if (!(error instanceof RaftError) || error.code !== "ERR_MACHINE_THREW") throw error;
-      this.#endSnapshot();
-      this.#options.onSnapshotFailed(error);
-    }
-  }
-
-  #endSnapshot(): void {
-    this.#snapshotter = undefined;
-    this.#replica.releaseSnapshot();
   }
 
   #leaderNews(): LaneReply {
@@ -434,31 +390,6 @@ export class Shell {
 
   #tellAll(reply: LaneReply): void {
     for (const client of this.#clients) this.#answers.push({ client, reply });
-  }
-
-  #send(outgoing: readonly Outgoing[]): void {
-    if (outgoing.length === 0) return;
-    const messages = new Map<PeerId, Message[]>();
-    for (const { to, message } of outgoing) {
-      const queue = messages.get(to);
-      if (queue === undefined) messages.set(to, [message]);
-      else queue.push(message);
-    }
-    const { group, raft, store } = this.#options;
-    const packets: Packet[] = [];
-    for (const [to, queue] of messages) {
-      packets.push({
-        kind: "packet",
-        group,
-        from: raft.id,
-        to,
-        fromIncarnation: store.state.incarnation,
-        toIncarnation: this.#incarnations.get(to) ?? 0,
-        isQuiet: queue.every((message) => message.type === "AppendEntries" && message.isQuiet),
-        bytes: encodeFrames(queue),
-      });
-    }
-    this.#options.send(packets);
   }
 
   #flush(): void {

@@ -1,0 +1,109 @@
+import { RaftError } from "../raft/errors.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { MachineCalls } from "./machine-calls.ts";
+import type { Replica } from "./replica.ts";
+import { Snapshotter } from "./snapshotter.ts";
+
+/** A snapshot that is being sent is not replaced before this many times `snapshotEvery` entries; the log has to end. */
+const MOST_POSTPONED = 10;
+
+/** Whose snapshots they are, and who hears of them. */
+export interface OwnSnapshotsOptions {
+  readonly raft: Raft;
+  readonly replica: Replica;
+  readonly calls: Pick<MachineCalls, "enter" | "leave">;
+  /** Entries applied between snapshots; 0: only when asked for. */
+  readonly snapshotEvery: number;
+  /** The size of a snapshot's chunks; see Snapshotter. */
+  readonly chunkBytes: number | undefined;
+  /** Brings to the store what it lacks of a durable machine: what is frozen of that is what the store has. */
+  readonly saveState: () => void;
+  readonly onFailed: (error: RaftError) => void;
+}
+
+/** When a peer takes snapshots of its own state (§7), one at a time, and how it goes on with one. */
+export class OwnSnapshots {
+  readonly #options: OwnSnapshotsOptions;
+  #snapshotter: Snapshotter | undefined;
+  #isWanted = false;
+  /** Where the last attempt stood, so that one that fails is not made again at every entry. */
+  #lastAttempt = 0;
+
+  constructor(options: OwnSnapshotsOptions) {
+    this.#options = options;
+  }
+
+  /** When `continue` is to be called. */
+  get wakeAt(): number {
+    return this.#snapshotter?.wakeAt ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes one soon, however few entries there are since the last one. @returns false when there are none. */
+  want(): boolean {
+    this.#isWanted = this.#hasNews;
+    return this.#isWanted;
+  }
+
+  /** Begins one if it is due. */
+  begin(now: number): void {
+    const { raft, replica, snapshotEvery, chunkBytes, saveState } = this.#options;
+    const { lastApplied: index, lastTime: time, version } = replica;
+    const since = index - Math.max(raft.snapshot?.index ?? 0, this.#lastAttempt);
+    const isDue = snapshotEvery > 0 && since >= snapshotEvery;
+    // The one that was under way may be the one that was asked for.
+    if (this.#isWanted) this.#isWanted = this.#hasNews;
+    if (this.#snapshotter !== undefined || !(isDue || this.#isWanted)) return;
+    if (raft.isSendingSnapshot(now) && since < MOST_POSTPONED * snapshotEvery) return;
+    const term = raft.log.termAt(index);
+    if (term === undefined) return;
+    this.#isWanted = false;
+    this.#lastAttempt = index;
+    const head = { index, term, time, configuration: raft.configuration, version };
+    this.#attempt(() => {
+      saveState();
+      this.#snapshotter = new Snapshotter(replica, head, chunkBytes);
+    });
+  }
+
+  /** Goes on for a little while with the one that is under way. */
+  continue(now: () => number): void {
+    const snapshotter = this.#snapshotter;
+    if (snapshotter === undefined) return;
+    this.#attempt(() => {
+      if (snapshotter.step(this.#options.raft, now)) this.end();
+    });
+  }
+
+  /** A turn is over; `now` is asked only when there is one under way. */
+  rest(now: () => number, began: number): void {
+    if (this.#snapshotter === undefined) return;
+    const time = now();
+    this.#snapshotter.rest(time, time - began);
+  }
+
+  /** There is no more to do, or no more use for it. */
+  end(): void {
+    this.#snapshotter = undefined;
+    this.#options.replica.releaseSnapshot();
+  }
+
+  get #hasNews(): boolean {
+    const { raft, replica } = this.#options;
+    return replica.lastApplied > (raft.snapshot?.index ?? 0);
+  }
+
+  /** What the machine throws here is no reason to stop: there is still the whole log. */
+  #attempt(step: () => void): void {
+    const { calls, onFailed } = this.#options;
+    try {
+      calls.enter("snapshot", this.#lastAttempt);
+      step();
+      calls.leave();
+    } catch (error) {
+      calls.leave();
+      if (!(error instanceof RaftError) || error.code !== "ERR_MACHINE_THREW") throw error;
+      this.end();
+      onFailed(error);
+    }
+  }
+}
