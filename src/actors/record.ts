@@ -135,7 +135,7 @@ export interface RaftRecord {
 export interface RecordSink {
   start(start: RecordStart): void;
   step(step: RecordedStep): void;
-  /** Called before anybody can see what came of the steps so far. Whoever may die then must have kept them. */
+  /** Called before other peers, or the disk, can see what came of the steps so far. Who may die then must have kept them. */
   flush(): void;
 }
 

@@ -122,13 +122,13 @@ export class RecordedRaft extends TracedRaft {
     );
   }
 
-  /** What it says is seen by others from now on, so all that led to it is kept first. */
+  /** What it sends and writes is seen from now on, so all that led to it is kept first. */
   override effects(): Effects | undefined {
     const effects = this.#run(
       () => super.effects(),
       (returned) => ({ kind: "effects", returned: returned && this.#digests.effects(returned) }),
     );
-    this.#sink.flush();
+    if (effects !== undefined) this.#sink.flush();
     return effects;
   }
 

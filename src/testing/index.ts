@@ -13,6 +13,7 @@ export type {
   RecordSink,
   RecordStart,
 } from "../actors/record.ts";
+export { RecordedRaft, type RecordTargets } from "../actors/recorded-raft.ts";
 export type { Supervisor } from "../actors/supervisor.ts";
 export { type Cluster, type ClusterOptions, spawnCluster } from "./cluster.ts";
 export {
