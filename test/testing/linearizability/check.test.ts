@@ -236,6 +236,15 @@ describe("checkLinearizable", () => {
     await expect(check(call(get, Number.NaN, 4, null))).rejects.toThrow("got NaN");
     await expect(check({ client: 1, input: get, call: 1, outcome: "ok" })).rejects.toThrow("return: missing");
     await expect(check(call(cas("a", "b"), 0, 1, true))).rejects.toThrow("cas: expected an output such as");
+    await expect(check(call(set("a"), 0, 1, true))).rejects.toThrow("set: expected an output such as");
+    await expect(check(call(set("a"), 0, 1, { ok: true, version: -1 }))).rejects.toThrow(
+      "got { ok: true, version: -1 }",
+    );
+    await expect(check(call(set("a", Number.NaN), 0, 1, { ok: true }))).rejects.toThrow(
+      "set: version: expected a whole",
+    );
+    await expect(check(call(set(null), 0, 1, { ok: true }))).rejects.toThrow("expected a value to write, got null");
+    await expect(check(call(entry, 0, 1, "a"))).rejects.toThrow("entry: expected an output such as");
     await expect(check(call(put(null), 0, 1))).rejects.toThrow("expected a value to write, got null");
     await expect(check(call(get, 0, 1), { threads: -1 })).rejects.toMatchObject({ code: "ERR_INVALID_OPTION" });
     await expect(check(call(get, 0, 1), { timeoutMs: Number.NaN })).rejects.toMatchObject({
