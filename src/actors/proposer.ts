@@ -74,7 +74,7 @@ export interface ProposerEvents {
  * Brings calls to the peer that they are for, mostly whoever leads, and sees to it that each settles: with a result,
  * with a refusal, or, when its deadline passes, with what is certain by then. A command goes to a second peer only after
  * the first has refused it; a query, which changes nothing, and a command in a session, which has no second effect, also
- * when its peer has died. One in a session goes to every new leader as well.
+ * when its peer has died. One in a session, and a query, goes to every new leader as well: where it is may stand still.
  */
 export class Proposer implements LaneOwner {
   /** Counts the calls that were submitted. */
@@ -325,6 +325,8 @@ export class Proposer implements LaneOwner {
 
   /** An answer came in from the peer; the client gets it if no fault takes it. */
   #answered(call: Waiting, receive: () => void): void {
+    // It was asked in two places, and has its answer from the other.
+    if (!this.#waiting.has(call)) return;
     const peer = call.lane?.peer;
     const fate = peer === undefined ? { delayMs: 0 } : this.#network.fate(call.client, peer);
     if (typeof fate === "string") call.isLost = true;
@@ -364,9 +366,12 @@ export class Proposer implements LaneOwner {
     for (const { resolve } of this.#leaderWaiters.splice(0)) resolve(found.peer);
     this.reroute();
     for (const call of [...this.#waiting]) {
-      if (!call.inSession || call.lane === undefined || call.lane === found.lane || !this.#reaches(call, found.peer))
-        continue;
-      if (call.lane.forget(call)) this.#handOn(call);
+      const { lane, to, kind, inSession } = call;
+      if (lane === undefined || lane === found.lane || !this.#reaches(call, found.peer)) continue;
+      const isQuery = kind !== "propose" && to === undefined;
+      if (!inSession && !isQuery) continue;
+      const isWithPeer = lane.forget(call);
+      if (inSession && isWithPeer) this.#handOn(call);
       else this.#route(call);
     }
   }

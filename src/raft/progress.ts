@@ -39,7 +39,7 @@ export class Progress {
   /** The highest leaderCommit that went out. */
   sentCommit = 0;
   /** A round for reads went by without it. */
-  missedRound = false;
+  #missedRound = false;
   #inflight: Inflight[] = [];
   #inflightBytes = 0;
   /** Rounds for reads that it was asked for and has not answered, ascending. */
@@ -62,9 +62,9 @@ export class Progress {
    * of later rounds by entries and heartbeats, and asked again when it answers.
    */
   takesRound(round: number): boolean {
-    this.missedRound = this.#openRounds.length >= MOST_OPEN_ROUNDS;
-    if (!this.missedRound) this.#openRounds.push(round);
-    return !this.missedRound;
+    this.#missedRound = this.#openRounds.length >= MOST_OPEN_ROUNDS;
+    if (!this.#missedRound) this.#openRounds.push(round);
+    return !this.#missedRound;
   }
 
   /** It has answered this round, and so all before it. @returns whether one went by that it was not asked for. */
@@ -72,9 +72,9 @@ export class Progress {
     this.ackedRound = Math.max(this.ackedRound, round);
     const open = this.#openRounds.findIndex((asked) => asked > round);
     this.#openRounds.splice(0, open < 0 ? this.#openRounds.length : open);
-    const { missedRound } = this;
-    this.missedRound = false;
-    return missedRound;
+    const missed = this.#missedRound;
+    this.#missedRound = false;
+    return missed;
   }
 
   /** Entries up to `lastIndex` went out. */

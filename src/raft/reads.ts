@@ -64,19 +64,24 @@ const MOST_FORWARDED = 16;
 
 /** Asks the leader about the reads that came in, with one message. */
 export function forwardReads(state: State): void {
-  if (state.unforwarded.length === 0) return;
-  const isLost = state.role !== "follower" || state.leader === undefined;
-  // A leader that stands still would find thousands in its inbox.
-  if (!isLost && state.forwarded.length >= MOST_FORWARDED) return;
-  const ids = state.unforwarded;
-  state.unforwarded = [];
-  if (state.role !== "follower" || state.leader === undefined) {
-    state.refusedReads.push(...ids);
+  const { unforwarded: ids, leader } = state;
+  if (ids.length === 0) return;
+  if (state.role !== "follower" || leader === undefined) {
+    state.unforwarded = [];
+    refuse(state, ids);
     return;
   }
+  // A leader that stands still would find thousands in its inbox.
+  if (state.forwarded.length >= MOST_FORWARDED) return;
+  state.unforwarded = [];
   const forwarded = { token: state.nextToken++, ids, sentAt: state.clock };
   state.forwarded.push(forwarded);
-  sendAfterSave(state, state.leader, { type: "ReadIndex", term: currentTerm(state), token: forwarded.token });
+  sendAfterSave(state, leader, { type: "ReadIndex", term: currentTerm(state), token: forwarded.token });
+}
+
+/** One by one: as arguments of one call there may be too many. */
+function refuse({ refusedReads }: State, ids: readonly number[]): void {
+  for (const id of ids) refusedReads.push(id);
 }
 
 /** The leader was heard. What it has not answered for two heartbeats was lost; asking twice does no harm. */
@@ -90,7 +95,7 @@ export function forwardAgain(state: State, leader: PeerId, now: number): void {
 
 /** The leader that was asked leads no more, as far as this peer knows. */
 export function refuseForwarded(state: State): void {
-  for (const { ids } of state.forwarded) state.refusedReads.push(...ids);
+  for (const { ids } of state.forwarded) refuse(state, ids);
   state.forwarded = [];
 }
 

@@ -144,6 +144,33 @@ describe("a proposer", () => {
     expect((await call).result).toBe(42);
   });
 
+  it("takes a query from a peer that does not answer to the next leader, but not a command nor what is for that very peer", async () => {
+    const { start, submit } = setUp();
+    const [p1, p2] = [start("p1"), start("p2")];
+    // p1 follows somebody, and stands still.
+    p1.leads(1, "p3");
+    await turns();
+    const query = submit("linearizable");
+    const forP1 = submit("linearizable", { to: "p1" });
+    await turns();
+    expect([p1.requests.length, p2.requests.length]).toEqual([2, 0]);
+    p2.leads(2, "p2");
+    await turns();
+    expect(p2.requests.length).toBe(1);
+    p2.answers(1, 42);
+    expect((await query).result).toBe(42);
+    // Late answers are nobody's, and the room that the query took is given back once.
+    p1.answers(1, 41);
+    p1.answers(2, 41);
+    expect((await forP1).result).toBe(41);
+    const command = submit("propose");
+    await turns();
+    start("p3").leads(3, "p3");
+    await turns();
+    p2.applies(2, 2, "done");
+    expect((await command).result).toBe("done");
+  });
+
   it("gives a query up that three peers have died of", async () => {
     const { start, submit } = setUp();
     const call = raftError(submit("linearizable"));

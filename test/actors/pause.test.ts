@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Peer } from "../../src/actors/peer-handle.ts";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
 import { until } from "../soak/load.ts";
@@ -23,6 +23,11 @@ describe("a paused peer", () => {
     supervisor = await startPatient({ restart: { intensity: 100 } });
     await allUp(supervisor);
     return () => supervisor.stop();
+  });
+
+  // A test that fails must not leave the next ones without a majority.
+  afterEach(async () => {
+    await Promise.all(supervisor.peers.map((peer) => peer.resume()));
   });
 
   it("is replaced if it led, steps down when it goes on, and answers the mail that waited", async () => {

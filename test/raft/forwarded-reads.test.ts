@@ -84,6 +84,19 @@ describe("dissertation 6.4 reads at followers", () => {
     expect(peer.released.map(({ id }) => id)).toEqual([16, 17, 18, 19]);
   });
 
+  it("however many reads wait, they are refused together when the leader is lost", () => {
+    const peer = follower();
+    const many = 300_000;
+    for (let id = 0; id < many; id++) {
+      peer.raft.read(id);
+      if (id < 20) peer.settle();
+    }
+    peer.settle();
+    peer.raft.peerDied("b", 1, peer.now);
+    peer.settle();
+    expect(peer.refused.length).toBe(many);
+  });
+
   it("an answer counts once, from the leader only, and for its own request", () => {
     const peer = follower();
     peer.raft.read(1);

@@ -170,7 +170,7 @@ export class Peer {
       if (effects.restore !== undefined) this.#restore(effects.restore);
       sent.push(...effects.after);
       this.released.push(...effects.reads);
-      this.refused.push(...effects.refusedReads);
+      for (const id of effects.refusedReads) this.refused.push(id);
     }
     if (crash === undefined) this.#apply();
     return sent;

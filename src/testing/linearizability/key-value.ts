@@ -218,6 +218,10 @@ function survey(operations: readonly Operation[]): Survey {
   };
   const seeVersion = (version: number | undefined) => {
     if (version === undefined) return;
+    if (!isVersion(version)) {
+      const message = `set: version: expected a whole number, 0 for an absent key, got ${inspectShort(version)}`;
+      throw new RaftError("ERR_INVALID_HISTORY", message);
+    }
     isVersioned = true;
     highestVersion = Math.max(highestVersion, version);
   };

@@ -37,20 +37,24 @@ async function verdictOf(...history: Call[]): Promise<string> {
   return (await checkLinearizable(history, keyValueModel)).verdict;
 }
 
+const valid = generateHistory({ operations: 2_000, keys: 5, clients: 10, unknown: 0.03, seed: 7 });
+const begin = valid[1_000]?.call ?? 0;
+
 /** A history of 2,000 operations that is linearizable, with something wrong put into its middle. */
 async function planted(...wrong: Call[]): Promise<string> {
-  const valid = generateHistory({ operations: 2_000, keys: 5, clients: 10, unknown: 0.03, seed: 7 });
-  const begin = valid[1_000]?.call ?? 0;
   const shifted = wrong.map((operation) => ({
     ...operation,
     call: begin + operation.call,
     ...(operation.return === undefined ? {} : { return: begin + operation.return }),
   }));
-  expect((await checkLinearizable(valid, keyValueModel)).verdict).toBe("ok");
   return (await checkLinearizable([...valid, ...shifted], keyValueModel)).verdict;
 }
 
 describe("checkLinearizable finds", () => {
+  test("nothing in what the wrong is planted into", async () => {
+    expect((await checkLinearizable(valid, keyValueModel)).verdict).toBe("ok");
+  });
+
   test("a stale read", async () => {
     expect(await planted(call(put("a"), 0, 1), call(put("b"), 2, 3), call(get, 4, 5, "a"))).toBe("illegal");
     expect(await planted(call(put("a"), 0, 1), call(put("b"), 2, 5), call(get, 4, 6, "a"))).toBe("ok");
@@ -236,6 +240,15 @@ describe("checkLinearizable", () => {
     await expect(check(call(get, Number.NaN, 4, null))).rejects.toThrow("got NaN");
     await expect(check({ client: 1, input: get, call: 1, outcome: "ok" })).rejects.toThrow("return: missing");
     await expect(check(call(cas("a", "b"), 0, 1, true))).rejects.toThrow("cas: expected an output such as");
+    await expect(check(call(set("a"), 0, 1, true))).rejects.toThrow("set: expected an output such as");
+    await expect(check(call(set("a"), 0, 1, { ok: true, version: -1 }))).rejects.toThrow(
+      "got { ok: true, version: -1 }",
+    );
+    await expect(check(call(set("a", Number.NaN), 0, 1, { ok: true }))).rejects.toThrow(
+      "set: version: expected a whole",
+    );
+    await expect(check(call(set(null), 0, 1, { ok: true }))).rejects.toThrow("expected a value to write, got null");
+    await expect(check(call(entry, 0, 1, "a"))).rejects.toThrow("entry: expected an output such as");
     await expect(check(call(put(null), 0, 1))).rejects.toThrow("expected a value to write, got null");
     await expect(check(call(get, 0, 1), { threads: -1 })).rejects.toMatchObject({ code: "ERR_INVALID_OPTION" });
     await expect(check(call(get, 0, 1), { timeoutMs: Number.NaN })).rejects.toMatchObject({
