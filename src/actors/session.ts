@@ -314,8 +314,7 @@ export class Session {
     }
     const isOverdue = performance.now() >= command.deadline;
     if (!command.isSettled && (isOverdue || command.signal?.aborted)) {
-      const cause = error.cause instanceof RaftError ? error.cause : error;
-      command.settle(this.#verdict(command, cause));
+      command.settle(this.#verdict(command, isOverdue ? overdue(command, error) : causeOf(error)));
       command.data = NOTHING;
     }
     // It was not there in time, rather than refused.
@@ -393,6 +392,18 @@ export class Session {
     if (next === Number.POSITIVE_INFINITY) return;
     this.#timer = setTimeout(() => this.#pump(), Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(next - now))));
   }
+}
+
+/** What the cluster said of the last attempt; a call that was given up has it as its cause. */
+function causeOf(error: RaftError): RaftError {
+  return error.cause instanceof RaftError ? error.cause : error;
+}
+
+/** A gap is no more than a reason to send again. */
+function overdue({ timeoutMs }: Command, error: RaftError): RaftError {
+  const cause = causeOf(error);
+  if (cause.code !== "ERR_SESSION_GAP") return cause;
+  return new RaftError("ERR_TIMEOUT", `not delivered within ${timeoutMs} ms: ${cause.message}`, { cause });
 }
 
 /** A command arrived before one that had been sent earlier: that one is lost, or late, and goes again. */

@@ -98,7 +98,8 @@ async function concurrentStarts(lab: Lab): Promise<boolean> {
   if (!(await isStillIn(lab, first.term))) return false;
   const committed: unknown[] = [];
   for (const at of began) {
-    if (at?.term !== first.term) continue;
+    // A leader that hears of no majority steps down without a later term (dissertation 6.2).
+    if (at?.term !== first.term) return false;
     const entry = await lab.cluster.wait(at.index, 3, first.term);
     if (entry === undefined) return false;
     committed.push(entry.command);

@@ -1,0 +1,31 @@
+import { expect, it } from "vitest";
+import type { CallResult } from "../../src/actors/proposer.ts";
+import { Session, type SessionHost } from "../../src/actors/session.ts";
+import { readSessionHeader } from "../../src/machine/sessions.ts";
+import { RaftError } from "../../src/raft/errors.ts";
+import { raftError } from "./fixtures/cluster.ts";
+
+it("tells the caller of a command that came too early until its deadline that it was not delivered, and not of the gap", async () => {
+  const host: SessionHost = {
+    maxCommandBytes: 1_000,
+    retryMs: 1_000,
+    defaultTimeoutMs: 1_000,
+    query: () => Promise.reject(new Error("nobody asks")),
+    proposer: {
+      overloaded: () => undefined,
+      submit(_kind, data, { timeoutMs }): Promise<CallResult> {
+        const { session, sequence } = readSessionHeader(data);
+        if (session === 0) return Promise.resolve({ index: 7, term: 1, result: 7 });
+        // The first is on its way for ever; the second is refused for that when its time is over.
+        if (sequence === 1) return new Promise(() => {});
+        const gap = new RaftError("ERR_SESSION_GAP", "command 2 of session 7 came after command 0");
+        return new Promise((_, reject) => setTimeout(reject, timeoutMs + 5, gap));
+      },
+    },
+  };
+  const session = new Session(host, {});
+  session.propose("first", { timeoutMs: 60_000 }).catch(() => {});
+  const error = await raftError(session.propose("second", { timeoutMs: 30 }));
+  expect(error).toMatchObject({ code: "ERR_TIMEOUT", outcome: "not-applied", cause: { code: "ERR_SESSION_GAP" } });
+  expect(error.message).toBe("not delivered within 30 ms: command 2 of session 7 came after command 0");
+});
