@@ -18,6 +18,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "the tests of MIT's 6.5840 Raft lab, with what they use beside MIT's own figures",
     run: async (args) => (await import("./lab.ts")).lab(args),
   },
+  bench: {
+    summary: "how fast it is here, beside what this machine allows and what others do",
+    run: async (args) => (await import("./bench.ts")).bench(args),
+  },
   inspect: {
     summary: "what is in the stores of a cluster, live, dead or broken, and whether they are sound",
     run: async (args) => (await import("./inspect.ts")).inspect(args),

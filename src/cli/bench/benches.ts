@@ -1,0 +1,5 @@
+import type { Bench } from "./bench.ts";
+import { throughput } from "./throughput.ts";
+
+/** All benchmarks, in the order in which they run. */
+export const BENCHES: readonly Bench[] = [throughput];
