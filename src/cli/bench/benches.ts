@@ -1,5 +1,6 @@
 import type { Bench } from "./bench.ts";
+import { limit } from "./limit.ts";
 import { throughput } from "./throughput.ts";
 
 /** All benchmarks, in the order in which they run. */
-export const BENCHES: readonly Bench[] = [throughput];
+export const BENCHES: readonly Bench[] = [throughput, limit];

@@ -4,7 +4,7 @@ import { type Bench, type BenchContext, CannotRun, OptionValues } from "./bench.
 import type { BenchDocument, BenchResult, Skipped } from "./document.ts";
 import { temporaryFolder } from "./folder.ts";
 import { describeMachine, machineLine } from "./machine.ts";
-import { resultTable } from "./table.ts";
+import { resultTables } from "./table.ts";
 
 /** What is to be measured, and how. */
 export interface BenchPlan {
@@ -66,7 +66,7 @@ function optionsOf(bench: Bench, quick: boolean, given: Readonly<Record<string, 
 
 function section(bench: Bench, results: readonly BenchResult[], last: Skipped | undefined): string {
   const lines = [`\n${bench.name}: ${bench.summary}`];
-  if (results.length > 0) lines.push("", resultTable(results));
+  if (results.length > 0) lines.push("", resultTables(results));
   for (const note of new Set(results.flatMap((result) => result.notes ?? []))) lines.push("", note);
   if (last?.bench === bench.name) lines.push("", `not run: ${last.reason}`);
   return `${lines.join("\n")}\n`;

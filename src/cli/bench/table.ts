@@ -7,8 +7,20 @@ function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join("  ")).join("\n");
 }
 
-/** Results of one benchmark as a table: medians, and for the first figure the spread too. */
-export function resultTable(results: readonly BenchResult[]): string {
+/**
+ * Results of one benchmark: a table for those that have the same parameters. Medians, and of the first figure the spread
+ * too.
+ */
+export function resultTables(results: readonly BenchResult[]): string {
+  const groups = new Map<string, BenchResult[]>();
+  for (const result of results) {
+    const kind = Object.keys(result.parameters).join();
+    groups.set(kind, [...(groups.get(kind) ?? []), result]);
+  }
+  return [...groups.values()].map(resultTable).join("\n\n");
+}
+
+function resultTable(results: readonly BenchResult[]): string {
   const parameters = namesOf(results.map((result) => result.parameters));
   const figures = namesOf(results.map((result) => result.figures));
   const heading = ["", ...parameters, ...figures.flatMap((name, at) => (at === 0 ? [name, "spread"] : [name]))];

@@ -3,11 +3,11 @@ import { type Bench, type BenchContext, type OptionValues, repeat, TIMES } from 
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
-import { together } from "./latencies.ts";
+import { type Latencies, together } from "./latencies.ts";
 import { closedLoop, generatorMicros } from "./loops.ts";
 
 /** Keys that are written to, so that the state does not grow. */
-const KEYS = 1_000;
+export const KEYS = 1_000;
 
 /** What a closed loop is run on. */
 export interface Load {
@@ -81,59 +81,79 @@ async function measure(
   load: Load,
   { seconds, runs }: { readonly seconds: number; readonly runs: number },
 ): Promise<BenchResult> {
-  const { peers, bytes, outstanding, durability } = load;
-  const { signal } = context;
-  const what = `throughput: ${peers} peers, ${bytes} B, ${outstanding} outstanding, ${durability}`;
-  const generator = await generatorMicros(outstanding, signal);
-  const value = "x".repeat(bytes);
-  const all = await repeat(context, what, runs, async () => {
-    await using cluster = await startCluster(context, {
-      peers,
-      durability,
-      // Room for all that is outstanding at once.
-      maxPendingBytes: Math.max(64 << 20, 2 * outstanding * (bytes + 64)),
-    });
-    const { supervisor } = cluster;
-    let transactions = 0;
-    const run = await closedLoop(
-      (client, round) => supervisor.propose({ op: "put", key: `k${(client * 31 + round) % KEYS}`, value }),
-      {
-        outstanding,
-        seconds,
-        signal,
-        onBegin: () => {
-          transactions = cluster.transactions();
-        },
-        onEnd: () => {
-          transactions = cluster.transactions() - transactions;
-        },
-      },
-    );
-    return { ...run, transactions };
-  });
+  const generator = await generatorMicros(load.outstanding, context.signal);
+  const all = await repeat(context, `throughput: ${describe(load)}`, runs, () =>
+    runLoad(context, load, seconds, generator),
+  );
+  return loadResult("throughput", load, all);
+}
+
+/** A load in words. */
+export function describe({ peers, bytes, outstanding, durability }: Load): string {
+  return `${peers} peers, ${bytes} B, ${outstanding} outstanding, ${durability}`;
+}
+
+/** What one run of a load gave. */
+export interface LoadRun {
+  readonly figures: Readonly<Record<string, number | undefined>>;
+  readonly latencies: Latencies;
+}
+
+/** Several runs as one result. */
+export function loadResult(bench: string, load: Load, runs: readonly LoadRun[]): BenchResult {
   return {
-    bench: "throughput",
+    bench,
     series: "flotilla",
-    parameters: { peers, bytes, outstanding, durability },
-    figures: figures(
-      all.map(({ span, done, failures, latencies, transactions }) => {
-        const perCommand = (cpuSeconds: number) => (cpuSeconds * 1e6) / done;
-        const share = (part: number) => (100 * part) / span.cpuSeconds;
-        return {
-          "commits/s": done / span.seconds,
-          "p50 ms": latencies.quantile(0.5),
-          "p99 ms": latencies.quantile(0.99),
-          "p99.9 ms": latencies.quantile(0.999),
-          [durability === "disk" ? "fsyncs/s" : "transactions/s"]: transactions / span.seconds,
-          "CPU µs a command": perCommand(span.cpuSeconds),
-          "cores busy": span.cpuSeconds / span.seconds,
-          "app's thread %": span.appCpuSeconds === undefined ? undefined : share(span.appCpuSeconds),
-          "generator %": share((generator * done) / 1e6),
-          "RSS MB": span.rssMb,
-          failed: failures,
-        };
-      }),
-    ),
-    distribution: together(all.map(({ latencies }) => latencies)),
+    parameters: { ...load },
+    figures: figures(runs.map((run) => run.figures)),
+    distribution: together(runs.map(({ latencies }) => latencies)),
+  };
+}
+
+/**
+ * Starts a cluster, runs the closed loop of one load on it, and stops it.
+ * @param generator what the loop itself takes of the CPU, in µs a command; see `generatorMicros`.
+ */
+export async function runLoad(context: BenchContext, load: Load, seconds: number, generator: number): Promise<LoadRun> {
+  const { peers, bytes, outstanding, durability } = load;
+  const value = "x".repeat(bytes);
+  await using cluster = await startCluster(context, {
+    peers,
+    durability,
+    // Room for all that is outstanding at once.
+    maxPendingBytes: Math.max(64 << 20, 2 * outstanding * (bytes + 64)),
+  });
+  const { supervisor } = cluster;
+  let transactions = 0;
+  const { span, done, failures, latencies } = await closedLoop(
+    (client, round) => supervisor.propose({ op: "put", key: `k${(client * 31 + round) % KEYS}`, value }),
+    {
+      outstanding,
+      seconds,
+      signal: context.signal,
+      onBegin: () => {
+        transactions = cluster.transactions();
+      },
+      onEnd: () => {
+        transactions = cluster.transactions() - transactions;
+      },
+    },
+  );
+  const share = (cpuSeconds: number) => (100 * cpuSeconds) / span.cpuSeconds;
+  return {
+    latencies,
+    figures: {
+      "commits/s": done / span.seconds,
+      "p50 ms": latencies.quantile(0.5),
+      "p99 ms": latencies.quantile(0.99),
+      "p99.9 ms": latencies.quantile(0.999),
+      [durability === "disk" ? "fsyncs/s" : "transactions/s"]: transactions / span.seconds,
+      "CPU µs a command": (span.cpuSeconds * 1e6) / done,
+      "cores busy": span.cpuSeconds / span.seconds,
+      "app's thread %": span.appCpuSeconds === undefined ? undefined : share(span.appCpuSeconds),
+      "generator %": share((generator * done) / 1e6),
+      "RSS MB": span.rssMb,
+      failed: failures,
+    },
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { OptionValues } from "../../../src/cli/bench/bench.ts";
-import { resultTable } from "../../../src/cli/bench/table.ts";
+import { resultTables } from "../../../src/cli/bench/table.ts";
 import { loads } from "../../../src/cli/bench/throughput.ts";
 
 const LISTS = { peers: "1,3", outstanding: "1,64", bytes: "16,256", durability: "disk,process" };
@@ -35,20 +35,24 @@ describe("the loads of the throughput", () => {
   });
 });
 
-test("a table has a column for each name, empty where a result lacks it", () => {
+test("results with the same parameters are a table, with a column for each name, empty where a result lacks it", () => {
   const figure = (...runs: number[]) => ({
     median: runs[0] ?? 0,
     low: Math.min(...runs),
     high: Math.max(...runs),
     runs,
   });
-  const text = resultTable([
+  const text = resultTables([
     { bench: "b", series: "one", parameters: { n: 1 }, figures: { "x/s": figure(10, 5, 20), "y ms": figure(1) } },
+    { bench: "b", series: "apart", parameters: { m: 3 }, figures: { z: figure(7) } },
     { bench: "b", series: "other", parameters: { n: 22 }, figures: { "x/s": figure(7) } },
   ]);
   expect(text.split("\n")).toEqual([
     "        n   x/s     spread  y ms",
     "  one   1  10.0  5.00–20.0  1.00",
     "other  22  7.00                 ",
+    "",
+    "       m     z  spread",
+    "apart  3  7.00        ",
   ]);
 });
