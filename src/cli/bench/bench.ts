@@ -16,6 +16,8 @@ export interface BenchContext {
   readonly signal: AbortSignal;
   /** Says what is being done, for people who wait. */
   progress(what: string): void;
+  /** Tells of a part that cannot be run here, and what is missing. */
+  skip(reason: string): void;
 }
 
 /** That a benchmark cannot run here. The message says what is missing. */
@@ -75,11 +77,12 @@ export class OptionValues {
 
   /** Some of `choices`, with commas between them. @throws UsageError */
   choices<Choice extends string>(name: string, choices: readonly Choice[]): Choice[] {
-    return this.#list(name).map((text) => {
-      const found = choices.find((choice) => choice === text);
-      if (found !== undefined) return found;
-      throw new UsageError(`--${name}: expected some of ${choices.join(", ")}, got "${text}"`);
-    });
+    return this.#list(name).map((text) => chosen(name, text, choices, "some"));
+  }
+
+  /** One of `choices`. @throws UsageError */
+  choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
+    return chosen(name, this.text(name), choices, "one");
   }
 
   #list(name: string): string[] {
@@ -87,6 +90,12 @@ export class OptionValues {
       .split(",")
       .map((text) => text.trim());
   }
+}
+
+function chosen<Choice extends string>(name: string, text: string, choices: readonly Choice[], many: string): Choice {
+  const found = choices.find((choice) => choice === text);
+  if (found !== undefined) return found;
+  throw new UsageError(`--${name}: expected ${many} of ${choices.join(", ")}, got "${text}"`);
 }
 
 /** Does something `runs` times, and says so. */

@@ -1,5 +1,6 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { SupervisorOptions } from "../../actors/options.ts";
 import { Supervisor } from "../../actors/supervisor.ts";
 import { dataFile } from "../../storage/lmdb-file.ts";
@@ -51,4 +52,20 @@ export async function startCluster(context: BenchContext, options: SupervisorOpt
 function transactionsOf(path: string): number {
   const { value } = checkPages(path, "metas").next();
   return typeof value === "object" ? value.transaction : 0;
+}
+
+const POLL_MS = 1;
+
+/** Waits until something holds. @throws Error that names it when that takes too long. */
+export async function until(
+  { signal }: Pick<BenchContext, "signal">,
+  what: string,
+  holds: () => Promise<boolean>,
+  timeoutMs = 120_000,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`${what}: not after ${timeoutMs / 1_000} s`);
+    await sleep(POLL_MS, undefined, { signal });
+  }
 }

@@ -14,7 +14,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** What the runs gave, summed up. */
-function figure(runs: readonly number[]): Figure {
+export function figure(runs: readonly number[]): Figure {
   return { median: median(runs), low: quantile(runs, 0), high: quantile(runs, 1), runs };
 }
 

@@ -30,7 +30,7 @@ export const limit: Bench = {
   async *run(context, options) {
     const seconds = options.number("seconds", 0.05, 3_600);
     const times = { seconds, runs: options.integer("runs") };
-    const [peers = 3] = options.integers("peers", 1, 64);
+    const peers = options.integer("peers", 1, 64);
     for (const durability of options.choices("durability", ["disk", "process"])) {
       for (const bytes of options.integers("bytes", 1, 512 * 1024)) {
         if (durability === "disk") yield await syncs(context, times);

@@ -17,6 +17,8 @@ export interface LoopRun {
 interface LoopOptions {
   /** That count, after the warm-up. */
   readonly seconds: number;
+  /** What is done in the time that counts; then that lasts until it is done, and `seconds` does not matter. */
+  readonly during?: (() => Promise<unknown>) | undefined;
   /** Default: a quarter of `seconds`. */
   readonly warmUpSeconds?: number;
   readonly signal: AbortSignal;
@@ -138,14 +140,14 @@ export async function openLoop(call: Call, options: LoopOptions & { readonly rat
 }
 
 async function measure(
-  { seconds, warmUpSeconds = seconds / 4, signal, onBegin, onEnd }: LoopOptions,
+  { seconds, warmUpSeconds = seconds / 4, during, signal, onBegin, onEnd }: LoopOptions,
   counts: { readonly begin: () => void; readonly end: () => Omit<LoopRun, "span"> },
 ): Promise<LoopRun> {
   await sleep(warmUpSeconds * 1_000, undefined, { signal });
   await onBegin?.();
   counts.begin();
   const stop = startSpan();
-  await sleep(seconds * 1_000, undefined, { signal });
+  await (during === undefined ? sleep(seconds * 1_000, undefined, { signal }) : during());
   const run = { span: stop(), ...counts.end() };
   await onEnd?.();
   return run;

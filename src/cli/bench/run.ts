@@ -33,22 +33,25 @@ export async function runBenches(
   const machine = describeMachine(folder.path);
   const at = new Date().toISOString();
   print(`${machineLine(machine)}\n`);
-  const context: BenchContext = { folder: folder.path, signal, progress };
   const results: BenchResult[] = [];
   const skipped: Skipped[] = [];
   let failed = 0;
   for (const [bench, values] of options) {
     const found: BenchResult[] = [];
+    const missing: Skipped[] = [];
+    const skip = (reason: string) => void missing.push({ bench: bench.name, reason });
+    const context: BenchContext = { folder: folder.path, signal, progress, skip };
     try {
       for await (const result of bench.run(context, values)) found.push(result);
     } catch (error) {
       if (error instanceof UsageError || signal.aborted) throw error;
       const reason = error instanceof CannotRun ? error.message : inspect(error);
-      skipped.push({ bench: bench.name, reason });
+      skip(reason);
       if (!(error instanceof CannotRun)) failed++;
     }
     results.push(...found);
-    print(section(bench, found, skipped.at(-1)));
+    skipped.push(...missing);
+    print(section(bench, found, missing));
   }
   const document: BenchDocument = { format: 1, at, command: commandLine(plan), machine, results, skipped };
   return { document, failed };
@@ -64,11 +67,11 @@ function optionsOf(bench: Bench, quick: boolean, given: Readonly<Record<string, 
   return new OptionValues(values, new Set(names.filter((name) => given[name] !== undefined)));
 }
 
-function section(bench: Bench, results: readonly BenchResult[], last: Skipped | undefined): string {
+function section(bench: Bench, results: readonly BenchResult[], missing: readonly Skipped[]): string {
   const lines = [`\n${bench.name}: ${bench.summary}`];
   if (results.length > 0) lines.push("", resultTables(results));
   for (const note of new Set(results.flatMap((result) => result.notes ?? []))) lines.push("", note);
-  if (last?.bench === bench.name) lines.push("", `not run: ${last.reason}`);
+  for (const { reason } of missing) lines.push("", `not run: ${reason}`);
   return `${lines.join("\n")}\n`;
 }
 
