@@ -7,6 +7,17 @@ import { reads } from "./reads.ts";
 import { recovery } from "./recovery.ts";
 import { sequential } from "./sequential.ts";
 import { throughput } from "./throughput.ts";
+import { versus } from "./versus.ts";
 
 /** All benchmarks, in the order in which they run. */
-export const BENCHES: readonly Bench[] = [throughput, limit, latency, reads, sequential, failover, recovery, growth];
+export const BENCHES: readonly Bench[] = [
+  throughput,
+  limit,
+  latency,
+  reads,
+  sequential,
+  failover,
+  recovery,
+  growth,
+  versus,
+];
