@@ -1,6 +1,10 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Bench } from "./bench/bench.ts";
 import { BENCHES } from "./bench/benches.ts";
+import type { BenchDocument } from "./bench/document.ts";
+import { drawCharts } from "./bench/report/charts.ts";
+import { drawReport } from "./bench/report/page.ts";
 import { runBenches } from "./bench/run.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { parseWithArguments, UsageError } from "./usage.ts";
@@ -12,6 +16,8 @@ Without a name all run, which takes hours; with --quick minutes. A list is given
 Options:
   --quick            smaller sizes and one run of each: a first look, not a result
   --json <file>      writes all that was measured
+  --report <folder>  draws it: index.html, which needs nothing else, each chart as SVG, and results.json
+  --from <file>      runs nothing, and draws what an earlier --json wrote; with --report
   --directory <path> where the stores are to be (default: where temporary files are, if that is a disk)
   --help             this text
 
@@ -32,6 +38,8 @@ function helpOf({ name, summary, options }: Bench): string {
 const OWN = {
   quick: { type: "boolean", default: false },
   json: { type: "string" },
+  report: { type: "string" },
+  from: { type: "string" },
   directory: { type: "string" },
   help: { type: "boolean", default: false },
 } as const;
@@ -41,9 +49,14 @@ export async function bench(args: string[]): Promise<number> {
   const names = new Set(BENCHES.flatMap(({ options }) => Object.keys(options)));
   const texts = Object.fromEntries([...names].map((name) => [name, { type: "string" as const }]));
   const { values, positionals } = parseWithArguments(args, { ...texts, ...OWN });
-  const { quick, json, directory, help } = values;
+  const { quick, json, report, from, directory, help } = values;
   if (help) {
     process.stdout.write(HELP);
+    return 0;
+  }
+  if (from !== undefined) {
+    if (report === undefined) throw new UsageError("--from: --report is missing, which says where to draw it");
+    await writeReport(report, await readDocument(from));
     return 0;
   }
   const benches = select(positionals);
@@ -68,6 +81,7 @@ export async function bench(args: string[]): Promise<number> {
       progress: (what) => void process.stderr.write(`${what}\n`),
     });
     if (json !== undefined) await writeFile(json, `${JSON.stringify(document, undefined, 2)}\n`);
+    if (report !== undefined) await writeReport(report, document);
     return failed === 0 ? 0 : 1;
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
@@ -76,6 +90,27 @@ export async function bench(args: string[]): Promise<number> {
   } finally {
     interrupt.release();
   }
+}
+
+async function writeReport(folder: string, document: BenchDocument): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "results.json"), `${JSON.stringify(document, undefined, 2)}\n`);
+  await writeFile(join(folder, "index.html"), drawReport(document));
+  for (const { name, svg } of drawCharts(document.results)) await writeFile(join(folder, `${name}.svg`), svg);
+  process.stdout.write(`${join(folder, "index.html")}\n`);
+}
+
+/** @throws UsageError when the file holds something else. */
+async function readDocument(file: string): Promise<BenchDocument> {
+  let document: unknown;
+  try {
+    document = JSON.parse(await readFile(file, "utf8"));
+  } catch (error) {
+    throw new UsageError(`--from: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const isDocument = typeof document === "object" && document !== null && "format" in document && document.format === 1;
+  if (!isDocument) throw new UsageError(`--from: "${file}" was not written by --json`);
+  return document as BenchDocument;
 }
 
 /** @throws UsageError when a name is none. */
