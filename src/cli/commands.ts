@@ -22,6 +22,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "clusters in virtual time under faults of all kinds, a seed each, with all that must hold checked",
     run: async (args) => (await import("./simulate.ts")).simulateSeeds(args),
   },
+  bench: {
+    summary: "how fast it is here, beside what this machine allows and what others do",
+    run: async (args) => (await import("./bench.ts")).bench(args),
+  },
   inspect: {
     summary: "what is in the stores of a cluster, live, dead or broken, and whether they are sound",
     run: async (args) => (await import("./inspect.ts")).inspect(args),

@@ -79,6 +79,14 @@ describe("the package", { timeout: LONG_MS }, () => {
     expect(testing).toContain("spawnCluster");
   });
 
+  test("measures, in threads of its own, with what it brings along", async () => {
+    const program = join("node_modules/flotilla/dist/cli/main.js");
+    const size = ["--peers", "1", "--outstanding", "1", "--seconds", "0.05", "--runs", "1"];
+    const { stdout } = await run(process.execPath, [program, "bench", "limit", ...size], { cwd: project });
+    expect(stdout).toMatch(/bare pipeline .*\n +flotilla /);
+    expect(stdout).not.toContain("not run");
+  });
+
   test("runs the README's first example, in plain JavaScript", async () => {
     const example = await readFile(join(ROOT, "examples/quickstart.ts"), "utf8");
     await writeFile(join(project, "quickstart.js"), example);

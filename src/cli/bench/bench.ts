@@ -1,0 +1,116 @@
+import { parseInteger, parseNumber, UsageError } from "../usage.ts";
+import type { BenchResult } from "./document.ts";
+
+/** An option of a benchmark, as text; what it means the benchmark says. */
+export interface BenchOption {
+  readonly default: string;
+  /** With `--quick`. */
+  readonly quick: string;
+  readonly help: string;
+}
+
+/** What a run is told beside its options. */
+export interface BenchContext {
+  /** A folder of its own on a disk, which is removed at the end. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  /** Says what is being done, for people who wait. */
+  progress(what: string): void;
+  /** Tells of a part that cannot be run here, and what is missing. */
+  skip(reason: string): void;
+}
+
+/** That a benchmark cannot run here. The message says what is missing. */
+export class CannotRun extends Error {
+  override readonly name = "CannotRun";
+}
+
+/** A benchmark. */
+export interface Bench {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: Readonly<Record<string, BenchOption>>;
+  /** Runs it, and gives each result as soon as it is known. @throws CannotRun, UsageError */
+  run(context: BenchContext, options: OptionValues): AsyncGenerator<BenchResult>;
+}
+
+/** What those that measure for a while have in common. */
+export const TIMES = {
+  seconds: { default: "4", quick: "1", help: "of each run, after a warm-up of a quarter of it" },
+  runs: { default: "5", quick: "1", help: "of each, of which the median and the spread are given" },
+} as const satisfies Record<string, BenchOption>;
+
+/** The options of one run, and whether they were given or are defaults. */
+export class OptionValues {
+  readonly #values: Readonly<Record<string, string>>;
+  readonly #given: ReadonlySet<string>;
+
+  constructor(values: Readonly<Record<string, string>>, given: ReadonlySet<string>) {
+    this.#values = values;
+    this.#given = given;
+  }
+
+  isGiven(name: string): boolean {
+    return this.#given.has(name);
+  }
+
+  text(name: string): string {
+    const value = this.#values[name];
+    if (value === undefined) throw new UsageError(`--${name} is no option of this benchmark`);
+    return value;
+  }
+
+  /** @throws UsageError */
+  number(name: string, min = 0, max = 1e12): number {
+    return parseNumber(name, this.text(name), min, max);
+  }
+
+  /** @throws UsageError */
+  integer(name: string, min = 1, max = 1e12): number {
+    return parseInteger(name, this.text(name), min, max);
+  }
+
+  /** Whole numbers with commas between them. @throws UsageError */
+  integers(name: string, min = 1, max = 1e12): number[] {
+    return this.#list(name).map((text) => parseInteger(name, text, min, max));
+  }
+
+  /** Some of `choices`, with commas between them. @throws UsageError */
+  choices<Choice extends string>(name: string, choices: readonly Choice[]): Choice[] {
+    return this.#list(name).map((text) => chosen(name, text, choices, "some"));
+  }
+
+  /** One of `choices`. @throws UsageError */
+  choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
+    return chosen(name, this.text(name), choices, "one");
+  }
+
+  #list(name: string): string[] {
+    return this.text(name)
+      .split(",")
+      .map((text) => text.trim());
+  }
+}
+
+function chosen<Choice extends string>(name: string, text: string, choices: readonly Choice[], many: string): Choice {
+  const found = choices.find((choice) => choice === text);
+  if (found !== undefined) return found;
+  throw new UsageError(`--${name}: expected ${many} of ${choices.join(", ")}, got "${text}"`);
+}
+
+/** Does something `runs` times, and says so. */
+export async function repeat<Run>(
+  { progress, signal }: BenchContext,
+  what: string,
+  runs: number,
+  once: (run: number) => Promise<Run>,
+): Promise<Run[]> {
+  const done: Run[] = [];
+  for (let run = 1; run <= runs; run++) {
+    signal.throwIfAborted();
+    progress(runs === 1 ? what : `${what}, run ${run} of ${runs}`);
+    done.push(await once(run));
+  }
+  signal.throwIfAborted();
+  return done;
+}

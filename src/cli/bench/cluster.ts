@@ -1,0 +1,71 @@
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { SupervisorOptions } from "../../actors/options.ts";
+import { Supervisor } from "../../actors/supervisor.ts";
+import { dataFile } from "../../storage/lmdb-file.ts";
+import { checkPages } from "../../storage/pages.ts";
+import type { BenchContext } from "./bench.ts";
+
+/** A cluster that is measured. */
+export interface BenchCluster extends AsyncDisposable {
+  readonly supervisor: Supervisor;
+  /** How many transactions all peers have written so far; with durability "disk" each waited for one fsync. */
+  transactions(): number;
+  /** What the peers' files take on the disk, in MB. */
+  diskMb(): Promise<number>;
+}
+
+/** Starts a cluster in a folder of its own below the benchmark's; resolves when all peers are up and one leads. */
+export async function startCluster(context: BenchContext, options: SupervisorOptions): Promise<BenchCluster> {
+  context.signal.throwIfAborted();
+  const directory = await mkdtemp(join(context.folder, "cluster-"));
+  const remove = () => rm(directory, { recursive: true, force: true });
+  const supervisor = await Supervisor.start({ ...options, directory }).catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
+  const paths = supervisor.peers.map(({ id }) => join(directory, id));
+  const cluster: BenchCluster = {
+    supervisor,
+    transactions: () => paths.reduce((sum, path) => sum + transactionsOf(path), 0),
+    async diskMb() {
+      let blocks = 0;
+      for (const path of paths) blocks += (await stat(dataFile(path))).blocks;
+      return (blocks * 512) / 2 ** 20;
+    },
+    async [Symbol.asyncDispose]() {
+      await supervisor.stop();
+      await remove();
+    },
+  };
+  try {
+    await Promise.all(supervisor.peers.map((peer) => peer.start()));
+    await supervisor.leader({ signal: context.signal });
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
+  }
+  return cluster;
+}
+
+function transactionsOf(path: string): number {
+  const { value } = checkPages(path, "metas").next();
+  return typeof value === "object" ? value.transaction : 0;
+}
+
+const POLL_MS = 1;
+
+/** Waits until something holds. @throws Error that names it when that takes too long. */
+export async function until(
+  { signal }: Pick<BenchContext, "signal">,
+  what: string,
+  holds: () => Promise<boolean>,
+  timeoutMs = 120_000,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`${what}: not after ${timeoutMs / 1_000} s`);
+    await sleep(POLL_MS, undefined, { signal });
+  }
+}

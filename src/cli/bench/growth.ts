@@ -1,0 +1,194 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { durableKeyValueMap } from "../../machine/durable-key-value.ts";
+import type { Durability } from "../../storage/store.ts";
+import { type Bench, type BenchContext, repeat, TIMES } from "./bench.ts";
+import { type BenchCluster, startCluster } from "./cluster.ts";
+import type { BenchResult } from "./document.ts";
+import { figures } from "./figures.ts";
+import { fill } from "./fill.ts";
+import { together } from "./latencies.ts";
+import { closedLoop } from "./loops.ts";
+import { startSpan } from "./meter.ts";
+
+const KEYS = 1_000;
+
+/** What a command costs as things get large. */
+export const growth: Bench = {
+  name: "growth",
+  summary: "what a command costs as the log, the state, the peers and the clients grow; and what an idle cluster costs",
+  options: {
+    parts: { default: "log,state,peers,clients,idle", quick: "log,state,peers,clients,idle", help: "what grows" },
+    entries: { default: "10000,100000,1000000,10000000", quick: "10000,100000", help: "lengths of the log" },
+    keys: { default: "1000,10000,100000,1000000", quick: "1000,10000,100000", help: "sizes of the state" },
+    peers: { default: "1,3,5,7,9", quick: "1,3,5", help: "numbers of peers" },
+    clients: {
+      default: "1,10,100,1000,10000",
+      quick: "1,10,100,1000",
+      help: "numbers of clients, each with one command",
+    },
+    machine: { default: "memory,durable", quick: "memory", help: "the map in memory, the durable one, or both" },
+    outstanding: { default: "64", quick: "64", help: "commands outstanding, but where clients grow" },
+    bytes: { default: "256", quick: "256", help: "size of the values" },
+    durability: { default: "disk", quick: "disk", help: "disk or process" },
+    "snapshot-every": { default: "0", quick: "0", help: "entries between snapshots; 0: none" },
+    ...TIMES,
+  },
+  async *run(context, options) {
+    const parts = options.choices("parts", ["log", "state", "peers", "clients", "idle"]);
+    const durability = options.choice("durability", ["disk", "process"]);
+    const setting: Setting = {
+      machine: "memory",
+      durability,
+      bytes: options.integer("bytes", 1, 512 * 1024),
+      outstanding: options.integer("outstanding", 1, 100_000),
+      snapshotEvery: options.integer("snapshot-every", 0),
+      seconds: options.number("seconds", 0.05, 3_600),
+      runs: options.integer("runs"),
+    };
+    for (const machine of options.choices("machine", ["memory", "durable"])) {
+      if (parts.includes("log")) {
+        yield* grow(context, { ...setting, machine }, "log", options.integers("entries"));
+      }
+      if (parts.includes("state")) {
+        yield* grow(context, { ...setting, machine }, "state", options.integers("keys"));
+      }
+    }
+    if (parts.includes("peers")) {
+      for (const peers of options.integers("peers", 1, 64)) yield await apart(context, setting, "peers", peers);
+    }
+    if (parts.includes("clients")) {
+      for (const clients of options.integers("clients", 1, 100_000)) {
+        yield await apart(context, { ...setting, outstanding: clients }, "clients", clients);
+      }
+    }
+    if (parts.includes("idle")) {
+      for (const peers of options.integers("peers", 1, 64)) yield await idle(context, setting, peers);
+    }
+  },
+};
+
+interface Setting {
+  readonly machine: "memory" | "durable";
+  readonly durability: Durability;
+  readonly bytes: number;
+  readonly outstanding: number;
+  readonly snapshotEvery: number;
+  readonly seconds: number;
+  readonly runs: number;
+}
+
+/** One cluster whose log or state gets larger and larger, measured at each size. */
+async function* grow(
+  context: BenchContext,
+  setting: Setting,
+  part: "log" | "state",
+  sizes: readonly number[],
+): AsyncGenerator<BenchResult> {
+  await using cluster = await start(context, setting, 3);
+  let size = 0;
+  for (const next of [...sizes].sort((a, b) => a - b)) {
+    context.progress(`growth: ${part} grows to ${next}, ${setting.machine} map`);
+    const { bytes } = setting;
+    if (part === "state") await fill(context, cluster.supervisor, { keys: next, bytes });
+    else {
+      const { lastIndex } = await (await cluster.supervisor.leader()).status();
+      await fill(context, cluster.supervisor, { keys: KEYS, bytes, commands: Math.max(0, next - lastIndex) });
+    }
+    size = next;
+    const keys = part === "state" ? size : KEYS;
+    yield await cost(context, cluster, setting, { part, size, keys });
+  }
+}
+
+/** A cluster of its own for a size. */
+async function apart(
+  context: BenchContext,
+  setting: Setting,
+  part: "peers" | "clients",
+  size: number,
+): Promise<BenchResult> {
+  await using cluster = await start(context, setting, part === "peers" ? size : 3);
+  return await cost(context, cluster, setting, { part, size, keys: KEYS });
+}
+
+function start(context: BenchContext, setting: Setting, peers: number): Promise<BenchCluster> {
+  const { durability, machine, snapshotEvery } = setting;
+  const isDurable = machine === "durable";
+  return startCluster(context, {
+    peers,
+    durability,
+    snapshotEvery,
+    ...(isDurable ? { machine: durableKeyValueMap } : {}),
+  });
+}
+
+async function cost(
+  context: BenchContext,
+  cluster: BenchCluster,
+  setting: Setting,
+  { part, size, keys }: { readonly part: string; readonly size: number; readonly keys: number },
+): Promise<BenchResult> {
+  const { machine, durability, bytes, outstanding, seconds } = setting;
+  const value = "x".repeat(bytes);
+  const { supervisor } = cluster;
+  const runs = await repeat(context, `growth: ${part} ${size}, ${machine} map`, setting.runs, async () => {
+    const run = await closedLoop(
+      (client, round) => supervisor.propose({ op: "put", key: `key${(client * 7_919 + round) % keys}`, value }),
+      { outstanding, seconds, signal: context.signal },
+    );
+    return { ...run, diskMb: await cluster.diskMb(), heap: process.memoryUsage() };
+  });
+  return {
+    bench: "growth",
+    series: machine === "durable" ? "flotilla, durable map" : "flotilla",
+    parameters: { part, size, durability, outstanding, bytes },
+    figures: figures(
+      runs.map(({ span, done, latencies, diskMb }) => ({
+        "CPU µs a command": (span.cpuSeconds * 1e6) / done,
+        "commits/s": done / span.seconds,
+        "p50 ms": latencies.quantile(0.5),
+        "p99 ms": latencies.quantile(0.99),
+        "RSS MB": span.rssMb,
+        "disk MB": diskMb,
+      })),
+    ),
+    distribution: together(runs.map(({ latencies }) => latencies)),
+    notes: [
+      "Log and state grow in one cluster, which goes on growing while it is measured. RSS is that of the process, with what the pages of LMDB's maps take of the system's cache.",
+    ],
+  };
+}
+
+async function idle(context: BenchContext, setting: Setting, peers: number): Promise<BenchResult> {
+  await using cluster = await start(context, setting, peers);
+  await sleep(500, undefined, { signal: context.signal });
+  const runs = await repeat(context, `growth: ${peers} idle peers`, setting.runs, async () => {
+    const stop = startSpan();
+    const before = sleeps();
+    await sleep(setting.seconds * 1_000, undefined, { signal: context.signal });
+    const { cpuSeconds, seconds, rssMb } = stop();
+    const after = sleeps();
+    return {
+      "% of a core": (100 * cpuSeconds) / seconds,
+      "wake-ups/s": before === undefined || after === undefined ? undefined : (after - before) / seconds,
+      "RSS MB": rssMb,
+      "disk MB": await cluster.diskMb(),
+    };
+  });
+  return { bench: "growth", series: "flotilla", parameters: { part: "idle", peers }, figures: figures(runs) };
+}
+
+/** How often the threads of this process have gone to sleep so far, which is how often they were woken up; undefined but on Linux. */
+function sleeps(): number | undefined {
+  try {
+    let sum = 0;
+    for (const task of readdirSync("/proc/self/task")) {
+      const status = readFileSync(`/proc/self/task/${task}/status`, "utf8");
+      sum += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+    }
+    return sum;
+  } catch {
+    return undefined;
+  }
+}

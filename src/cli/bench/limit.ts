@@ -1,0 +1,200 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { runTask } from "../../actors/task.ts";
+import type { Durability } from "../../storage/store.ts";
+import { type Bench, type BenchContext, repeat, TIMES } from "./bench.ts";
+import type { BenchResult } from "./document.ts";
+import { figures } from "./figures.ts";
+import { together } from "./latencies.ts";
+import type { DiskFigures, DiskTask } from "./limit/disk-task.ts";
+import type { HopFigures, HopTask } from "./limit/hop-task.ts";
+import { runPipeline } from "./limit/pipeline.ts";
+import { generatorMicros } from "./loops.ts";
+import { describe, type Load, loadResult, runLoad } from "./throughput.ts";
+
+/** Beside what is in a value, a command takes about so much. */
+const COMMAND_BYTES = 24;
+const BATCHES = [1, 64, 1_000];
+
+/** What this machine allows. */
+export const limit: Bench = {
+  name: "limit",
+  summary: "what this machine allows: fsyncs, commits of LMDB, hops between threads, a pipeline without Raft",
+  options: {
+    peers: { default: "3", quick: "3", help: "of the pipeline, and of the cluster beside it" },
+    outstanding: { default: "1,64,1000,4000", quick: "1,64,1000", help: "commands under way" },
+    bytes: { default: "256", quick: "256", help: "size of the values" },
+    durability: { default: "disk", quick: "disk", help: "disk, process or both" },
+    ...TIMES,
+  },
+  async *run(context, options) {
+    const seconds = options.number("seconds", 0.05, 3_600);
+    const times = { seconds, runs: options.integer("runs") };
+    const peers = options.integer("peers", 1, 64);
+    for (const durability of options.choices("durability", ["disk", "process"])) {
+      for (const bytes of options.integers("bytes", 1, 512 * 1024)) {
+        if (durability === "disk") yield await syncs(context, times);
+        for (const environments of new Set([1, peers])) {
+          for (const commands of BATCHES) {
+            yield await commits(context, { environments, commands, bytes, durability }, times);
+          }
+        }
+        for (const way of ["bell", "loop"] as const) yield await hops(context, way, times);
+        for (const outstanding of options.integers("outstanding", 1, 100_000)) {
+          yield* compare(context, { peers, bytes, outstanding, durability }, times);
+        }
+      }
+    }
+  },
+};
+
+interface Times {
+  readonly seconds: number;
+  readonly runs: number;
+}
+
+async function syncs(context: BenchContext, times: Times): Promise<BenchResult> {
+  const bytes = 4_096;
+  const runs = await repeat(context, "limit: fdatasync", times.runs, () =>
+    writeAtOnce(context, 1, { kind: "sync", durability: "disk", bytes, seconds: times.seconds }),
+  );
+  return {
+    bench: "limit",
+    series: "fdatasync",
+    parameters: { bytes, writers: 1 },
+    figures: figures(runs.map(asFigures)),
+  };
+}
+
+async function commits(
+  context: BenchContext,
+  what: {
+    readonly environments: number;
+    readonly commands: number;
+    readonly bytes: number;
+    readonly durability: Durability;
+  },
+  times: Times,
+): Promise<BenchResult> {
+  const { environments, commands, bytes, durability } = what;
+  const size = commands * (bytes + COMMAND_BYTES);
+  const title = `limit: LMDB, ${environments} at once, ${commands} commands of ${bytes} B a transaction, ${durability}`;
+  const runs = await repeat(context, title, times.runs, () =>
+    writeAtOnce(context, environments, { kind: "commit", durability, bytes: size, seconds: times.seconds }),
+  );
+  return {
+    bench: "limit",
+    series: "LMDB",
+    parameters: { bytes, durability, writers: environments, "commands a write": commands },
+    figures: figures(
+      runs.map((run) => ({
+        ...asFigures(run),
+        "commands/s of each": (run.writes * commands) / run.seconds / environments,
+      })),
+    ),
+  };
+}
+
+function asFigures({ writes, seconds, p50, p99 }: DiskFigures) {
+  return { "writes/s": writes / seconds, "p50 ms": p50, "p99 ms": p99 };
+}
+
+/** Several threads at once, each with a file of its own, from the moment when all are ready. */
+async function writeAtOnce(
+  { folder }: BenchContext,
+  writers: number,
+  task: Omit<DiskTask, "path" | "start">,
+): Promise<DiskFigures> {
+  const directory = await mkdtemp(join(folder, "limit-"));
+  try {
+    const start = new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT);
+    const all = Array.from({ length: writers }, (_, at) =>
+      runTask<DiskFigures>("cli/bench/limit/disk-task", {
+        ...task,
+        path: join(directory, `${at}`),
+        start,
+      } satisfies DiskTask),
+    );
+    const words = new Int32Array(start);
+    const ended = Promise.all(all);
+    const isReady = async () => {
+      while (Atomics.load(words, 0) < writers) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    // One that cannot begin is not waited for; those that could, end.
+    await Promise.race([isReady(), ended]).finally(() => {
+      Atomics.store(words, 1, 1);
+      Atomics.notify(words, 1);
+    });
+    const done = await ended;
+    return {
+      writes: done.reduce((sum, { writes }) => sum + writes, 0),
+      seconds: Math.max(...done.map(({ seconds }) => seconds)),
+      p50: Math.max(...done.map(({ p50 }) => p50)),
+      p99: Math.max(...done.map(({ p99 }) => p99)),
+    };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function hops(context: BenchContext, way: HopTask["way"], times: Times): Promise<BenchResult> {
+  const title = `limit: messages between threads, ${way}`;
+  const runs = await repeat(context, title, times.runs, async () => {
+    const { port1, port2 } = new MessageChannel();
+    const bells = new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT);
+    const start = (role: HopTask["role"], port: HopTask["port"]) =>
+      runTask<HopFigures>(
+        "cli/bench/limit/hop-task",
+        { role, way, port, bells, seconds: times.seconds } satisfies HopTask,
+        [port],
+      );
+    const [ping] = await Promise.all([start("ping", port1), start("pong", port2)]);
+    return ping;
+  });
+  return {
+    bench: "limit",
+    series: way === "bell" ? "there and back, woken by a bell" : "there and back, through event loops",
+    parameters: { bytes: 64 },
+    figures: figures(runs.map(({ p50, p99 }) => ({ "p50 ms": p50, "p99 ms": p99 }))),
+  };
+}
+
+/** The pipeline and the cluster in turn, so that what else the machine does meets both. */
+async function* compare(context: BenchContext, load: Load, times: Times): AsyncGenerator<BenchResult> {
+  const generator = await generatorMicros(load.outstanding, context.signal);
+  const runs = await repeat(context, `limit: pipeline and cluster, ${describe(load)}`, times.runs, async () => ({
+    bare: await runPipeline(context, load, times.seconds),
+    cluster: await runLoad(context, load, times.seconds, generator),
+  }));
+  yield {
+    bench: "limit",
+    series: "bare pipeline",
+    parameters: { ...load },
+    figures: figures(runs.map(({ bare }) => bare.figures)),
+    distribution: together(runs.map(({ bare }) => bare.latencies)),
+  };
+  const result = loadResult(
+    "limit",
+    load,
+    runs.map(({ cluster }) => cluster),
+  );
+  yield {
+    ...result,
+    figures: {
+      ...result.figures,
+      ...figures(
+        runs.map(({ bare, cluster }) => ({
+          "throughput / pipeline": ratio(cluster.figures["commits/s"], bare.figures["commits/s"]),
+          "p50 / pipeline": ratio(cluster.figures["p50 ms"], bare.figures["p50 ms"]),
+        })),
+      ),
+    },
+    notes: [
+      "The bare pipeline has the cluster's threads, ports, packed messages and transactions. It elects, checks, applies and keeps nothing, and its client has no promise a command.",
+    ],
+  };
+}
+
+function ratio(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : one / other;
+}

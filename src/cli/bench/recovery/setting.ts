@@ -1,0 +1,25 @@
+import type { SupervisorOptions } from "../../../actors/options.ts";
+import { durableKeyValueMap } from "../../../machine/durable-key-value.ts";
+import type { Durability } from "../../../storage/store.ts";
+
+/** What the parts of the benchmark have in common. */
+export interface RecoverySetting {
+  readonly machine: "memory" | "durable";
+  readonly durability: Durability;
+  /** Of a value. */
+  readonly bytes: number;
+  readonly runs: number;
+  readonly seconds: number;
+  /** Commands a second while a follower catches up; 0: half of what the cluster can do. */
+  readonly rate: number;
+}
+
+/** Of a cluster that takes snapshots only when it is told to, and starts a crashed peer at once and again and again. */
+export function clusterOptions({ machine, durability }: RecoverySetting): SupervisorOptions {
+  return {
+    durability,
+    snapshotEvery: 0,
+    restart: { intensity: Number.POSITIVE_INFINITY, periodMs: 100, backoffMs: [1, 1] },
+    ...(machine === "durable" ? { machine: durableKeyValueMap } : {}),
+  };
+}

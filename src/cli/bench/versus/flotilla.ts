@@ -1,0 +1,34 @@
+import type { BenchContext } from "../bench.ts";
+import { startCluster } from "../cluster.ts";
+import { closedLoop } from "../loops.ts";
+import type { Contest, ContestRun } from "./rival.ts";
+
+const KEYS = 1_000;
+
+/** The same closed loop for flotilla: three peers, durable, the clients in the app's thread. */
+export async function runFlotilla(
+  context: BenchContext,
+  { operation, outstanding, bytes, seconds }: Contest,
+): Promise<ContestRun> {
+  await using cluster = await startCluster(context, {
+    peers: 3,
+    durability: "disk",
+    maxPendingBytes: Math.max(64 << 20, 2 * outstanding * (bytes + 64)),
+  });
+  const { supervisor } = cluster;
+  const leader = await supervisor.leader();
+  const value = "x".repeat(bytes);
+  const key = (client: number, round: number) => `k${(client * 31 + round) % KEYS}`;
+  if (operation === "read") {
+    await Promise.all(Array.from({ length: KEYS }, (_, at) => supervisor.propose({ op: "put", key: `k${at}`, value })));
+  }
+  const { span, done, failures, latencies } = await closedLoop(
+    (client, round) =>
+      operation === "put"
+        ? supervisor.propose({ op: "put", key: key(client, round), value })
+        : leader.query({ op: "get", key: key(client, round) }),
+    { outstanding, seconds, signal: context.signal },
+  );
+  const { seconds: took, cpuSeconds, appCpuSeconds } = span;
+  return { done, failures, latencies, seconds: took, cpuSeconds, clientCpuSeconds: appCpuSeconds };
+}

@@ -1,0 +1,35 @@
+import type { BenchContext } from "../bench.ts";
+import type { Latencies } from "../latencies.ts";
+
+/** What clients do in the comparison: durable writes of one key each, or linearizable reads. */
+export type Operation = "put" | "read";
+
+/** The closed loop that all are put through. */
+export interface Contest {
+  readonly operation: Operation;
+  readonly outstanding: number;
+  /** Of a value. */
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** What one run of it gave. */
+export interface ContestRun {
+  readonly done: number;
+  readonly seconds: number;
+  readonly failures: number;
+  readonly latencies: Latencies;
+  /** Of all its processes, in seconds of one core; of that, the client's. Undefined where it cannot be told apart. */
+  readonly cpuSeconds: number;
+  readonly clientCpuSeconds: number | undefined;
+}
+
+/** What people would run instead. */
+export interface Rival {
+  /** With its version. */
+  readonly name: string;
+  /** In what the comparison is not one of like with like. */
+  readonly differs: string;
+  /** Starts it in a folder of its own, runs the loop, and stops it. */
+  run(context: BenchContext, contest: Contest): Promise<ContestRun>;
+}

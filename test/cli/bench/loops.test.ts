@@ -1,0 +1,99 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { Latencies, together } from "../../../src/cli/bench/latencies.ts";
+import { closedLoop, generatorMicros, openLoop } from "../../../src/cli/bench/loops.ts";
+
+const { signal } = new AbortController();
+
+describe("latencies", () => {
+  test("keep three digits from nanoseconds to minutes", () => {
+    const latencies = new Latencies();
+    for (const ms of [0.0005, 0.25, 17, 90_000]) latencies.record(ms);
+    const [first, second, third, last] = [0.25, 0.5, 0.75, 1].map((part) => latencies.quantile(part));
+    expect(first).toBeCloseTo(0.0005, 5);
+    expect(second).toBeCloseTo(0.25, 3);
+    expect(third).toBeCloseTo(17, 1);
+    expect(last).toBeGreaterThan(89_900);
+    expect(last).toBeLessThan(90_100);
+  });
+
+  test("of several runs are one distribution, whose values ascend", () => {
+    const runs = [new Latencies(), new Latencies()];
+    for (let at = 1; at <= 1_000; at++) runs[at % 2]?.record(at);
+    const { count, quantiles } = together(runs);
+    expect(count).toBe(1_000);
+    const values = quantiles.map(([, value]) => value);
+    expect(values).toEqual([...values].sort((a, b) => a - b));
+    expect(quantiles.find(([part]) => part === 0.5)?.[1]).toBeCloseTo(500, -1);
+  });
+
+  test("that are none have no quantiles", () => {
+    expect(new Latencies().quantile(0.5)).toBeNaN();
+    expect(together([])).toEqual({ unit: "ms", count: 0, quantiles: [] });
+  });
+});
+
+describe("the closed loop", () => {
+  test("has as many calls outstanding as it has clients, each with rounds of its own", async () => {
+    const active = new Map<number, number>();
+    let most = 0;
+    const call = async (client: number, round: number) => {
+      expect(active.has(client)).toBe(false);
+      active.set(client, round);
+      most = Math.max(most, active.size);
+      await sleep(1);
+      active.delete(client);
+    };
+    const { done, failures } = await closedLoop(call, { outstanding: 5, seconds: 0.1, signal });
+    expect(most).toBe(5);
+    expect(failures).toBe(0);
+    expect(done).toBeGreaterThan(0);
+    expect(active.size).toBe(0);
+  });
+
+  test("counts what fails apart", async () => {
+    const call = () => Promise.reject(new Error("no"));
+    const run = await closedLoop(call, { outstanding: 1, seconds: 0.1, signal });
+    expect(run.done).toBe(0);
+    expect(run.latencies.count).toBe(0);
+    expect(run.failures).toBeGreaterThan(0);
+  });
+
+  test("ends when it is told to", async () => {
+    const controller = new AbortController();
+    const loop = closedLoop(() => sleep(1), { outstanding: 1, seconds: 60, signal: controller.signal });
+    controller.abort();
+    await expect(loop).rejects.toThrow("abort");
+  });
+});
+
+describe("the open loop", () => {
+  test("counts from when a call was due: what waits behind a stall is not left out", async () => {
+    // All answers wait for the end of a stall, as those of a server that stands still do.
+    const stallEnds = performance.now() + 400;
+    const call = () => sleep(Math.max(0, stallEnds - performance.now()));
+    const { latencies } = await openLoop(call, { rate: 1_000, seconds: 0.3, warmUpSeconds: 0, signal });
+    // A loop that waited for its answers would have seen one call.
+    expect(latencies.count).toBeGreaterThanOrEqual(299);
+    expect(latencies.quantile(1)).toBeGreaterThan(300);
+    expect(latencies.quantile(0.5)).toBeGreaterThan(150);
+  });
+
+  test("calls as often as it was told, however late a timer is", async () => {
+    const { latencies, lateness, failures } = await openLoop(async () => {}, {
+      rate: 2_000,
+      seconds: 0.3,
+      warmUpSeconds: 0,
+      signal,
+    });
+    expect(failures).toBe(0);
+    expect(latencies.count).toBeGreaterThanOrEqual(599);
+    expect(lateness.count).toBe(latencies.count);
+  });
+});
+
+test("the load generator's own cost is measured without a load", async () => {
+  const micros = await generatorMicros(64, signal);
+  expect(micros).toBeGreaterThan(0);
+  expect(Number.isFinite(micros)).toBe(true);
+});
