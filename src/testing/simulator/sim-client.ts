@@ -68,12 +68,14 @@ export class Clients {
     return this.#isStopped;
   }
 
-  /** A command outside any session and history, of so many bytes at least if the machine has such. */
-  throwIn(bytes: number): void {
+  /** Commands outside any session and history, each of so many bytes at least if the machine has such; in one message or many. */
+  throwIn(count: number, bytes: number, together: boolean): void {
     const { next, draw, send } = this.#options;
-    const { command } = next(draw, { bytes }, this.nextCount());
-    const packed = packEntries(EntryKind.command, [pack(command)]);
-    send(0, this.leader, { kind: "propose", firstId: 0, count: 1, packed, tellAppended: false });
+    const commands = Array.from({ length: count }, () => pack(next(draw, { bytes }, this.nextCount()).command));
+    for (const data of together ? [commands] : commands.map((command) => [command])) {
+      const packed = packEntries(EntryKind.command, data);
+      send(0, this.leader, { kind: "propose", firstId: 0, count: data.length, packed, tellAppended: false });
+    }
   }
 
   receive(client: number, replies: readonly LaneReply[]): void {
