@@ -1,7 +1,9 @@
 import type { StateMachine } from "flotilla";
 import type { Workload } from "flotilla/testing";
 
-export type Command = { readonly op: "open"; readonly title: string } | { readonly op: "close"; readonly number: number };
+export type Command =
+  | { readonly op: "open"; readonly title: string }
+  | { readonly op: "close"; readonly number: number };
 export type Query = { readonly number: number };
 
 /** Tickets, numbered from 1 as they are opened. A number is never given twice; or is it? */
