@@ -26,8 +26,8 @@ export type FaultAction =
   | { readonly kind: "cut"; readonly shape: CutShape; readonly order: readonly number[]; readonly forMs: number }
   /** More noise on all links. */
   | { readonly kind: "storm"; readonly loss: number; readonly delayMs: number; readonly forMs: number }
-  /** A clock goes forward by itself: that of the timers, or the wall clock, which may go back too. */
-  | { readonly kind: "clock"; readonly victim: Victim; readonly jumpMs: number }
+  /** Clocks go forward by themselves: those of the timers, of all peers when their machine slept; or a wall clock, or back. */
+  | { readonly kind: "clock"; readonly victims: readonly Victim[]; readonly jumpMs: number }
   | { readonly kind: "wall"; readonly victim: Victim; readonly jumpMs: number }
   | { readonly kind: "slow disk"; readonly victim: Victim; readonly saveMs: number; readonly forMs: number }
   | { readonly kind: "full disk"; readonly victim: Victim; readonly forMs: number }
@@ -37,7 +37,7 @@ export type FaultAction =
   | { readonly kind: "flipped bit"; readonly victim: Victim; readonly place: number }
   | { readonly kind: "lost disk"; readonly victim: Victim; readonly downMs: number }
   /** Many commands at once, or a large one. */
-  | { readonly kind: "burst"; readonly commands: number }
+  | { readonly kind: "burst"; readonly commands: number; readonly bytes: number; readonly together: boolean }
   | { readonly kind: "giant"; readonly bytes: number }
   | { readonly kind: "snapshot"; readonly victim: Victim };
 
@@ -46,7 +46,7 @@ export type FaultKind = FaultAction["kind"];
 
 /** How often each kind is drawn, in relation to the others, where it is drawn at all. */
 const WEIGHTS: Readonly<Record<FaultKind, number>> = {
-  ...{ crash: 10, pause: 4, cut: 8, storm: 2, clock: 2, wall: 2, burst: 1, giant: 1, snapshot: 2 },
+  ...{ crash: 10, pause: 4, cut: 8, storm: 2, clock: 4, wall: 2, burst: 2, giant: 1, snapshot: 2 },
   ...{ "slow disk": 2, "full disk": 1, "failing disk": 2, "flipped bit": 0.3, "lost disk": 0.3 },
 };
 
@@ -64,7 +64,7 @@ export function drawFaults(draw: Draw, options: FaultOptions): readonly PlannedF
     Object.entries(WEIGHTS).map(([kind, weight]) => [kind, draw.chance(0.6) ? weight * draw.between([0.2, 1]) : 0]),
   ) as Record<FaultKind, number>;
   if (!options.mayJump) weights.clock = 0;
-  const gapMs = draw.between([100, 3_000]);
+  const gapMs = draw.skewed([60, 2_500]);
   const faults: PlannedFault[] = [];
   if (Object.values(weights).every((weight) => weight === 0) || draw.chance(0.03)) return faults;
   for (let atMs = draw.between([0, 2 * gapMs]); atMs < options.forMs; atMs += draw.between([0, 2 * gapMs])) {
@@ -74,6 +74,7 @@ export function drawFaults(draw: Draw, options: FaultOptions): readonly PlannedF
 }
 
 function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOptions): FaultAction {
+  const all = Array.from({ length: peers }, (_, at) => at);
   const victim = () => (draw.chance(0.4) ? "leader" : draw.integer(0, peers - 1));
   const victims = () => Array.from({ length: draw.chance(0.7) ? 1 : draw.integer(1, peers) }, victim);
   // Shorter than a heartbeat, or many elections.
@@ -82,21 +83,21 @@ function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOpti
     case "crash":
       return {
         ...{ kind, victims: victims(), point: draw.pick(CRASH_POINTS as [CrashPoint, ...CrashPoint[]]) },
-        role: draw.chance(0.3) ? draw.pick(ROLES as [Role, ...Role[]]) : undefined,
-        skip: draw.chance(0.6) ? 0 : draw.integer(1, 20),
+        role: draw.chance(0.4) ? draw.pick(ROLES as [Role, ...Role[]]) : undefined,
+        skip: draw.chance(0.7) ? 0 : draw.integer(1, 20),
         downMs: draw.chance(0.6) ? draw.between([5, 100]) : while_(),
         lingerMs: draw.chance(0.2) ? draw.between([1, 2 * electionMs[1]]) : 0,
       };
     case "pause":
       return { kind, victims: victims(), forMs: while_() };
     case "cut": {
-      const order = draw.shuffled(Array.from({ length: peers }, (_, at) => at));
+      const order = draw.shuffled(all);
       return { kind, shape: draw.pick(SHAPES), order, forMs: while_() };
     }
     case "storm":
       return { kind, loss: draw.between([0, 0.7]), delayMs: draw.skewed([1, 2 * electionMs[1]]), forMs: while_() };
     case "clock":
-      return { kind, victim: victim(), jumpMs: while_() };
+      return { kind, victims: draw.chance(0.5) ? [victim()] : all, jumpMs: while_() };
     case "wall":
       return { kind, victim: victim(), jumpMs: draw.between([-1, 1]) * draw.skewed([1, 1e8]) };
     case "slow disk":
@@ -110,7 +111,7 @@ function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOpti
     case "lost disk":
       return { kind, victim: victim(), downMs: draw.between([5, 500]) };
     case "burst":
-      return { kind, commands: draw.integer(5, 40) };
+      return { kind, commands: draw.integer(2, 40), bytes: draw.integer(1, 100), together: draw.chance(0.5) };
     case "giant":
       return { kind, bytes: draw.integer(1_000, 20_000) };
     case "snapshot":

@@ -39,6 +39,8 @@ export interface Plan {
   readonly noise: LinkNoise;
   /** Whether packets that are not for the process that runs, or not from it, are dropped on the way. */
   readonly fenced: boolean;
+  /** Whether senders are told of packets that are lost, as in the network of the lab. */
+  readonly tellsLoss: boolean;
   /** Whether peers are told of the death of others. */
   readonly news: boolean;
   /** How long a save takes. */
@@ -78,7 +80,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     draw.chance(0.5) ? draw.skewed(range) : otherwise;
   const maxClockDrift = draw.pick([0, 0.001, 0.05, 0.1]);
   const leases = draw.chance(0.5);
-  const snapshotEvery = draw.pick([10, 30, 100, 100, 300, 1_000]);
+  const snapshotEvery = draw.pick([10, 10, 30, 30, 100, 300, 1_000]);
   return {
     seed,
     peers,
@@ -110,6 +112,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
       ghost: sometimes([0, 0.05]),
     },
     fenced: draw.chance(0.6),
+    tellsLoss: draw.chance(0.15),
     news: draw.chance(0.7),
     saveMs: draw.pick([[0.02, 0.5] as const, [0.02, 0.5] as const, [1, 15] as const]),
     wakeMs: [0.005, draw.pick([0.02, 0.02, 0.5, 5])],

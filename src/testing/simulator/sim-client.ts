@@ -68,12 +68,17 @@ export class Clients {
     return this.#isStopped;
   }
 
-  /** A command outside any session and history, of so many bytes at least if the machine has such. */
-  throwIn(bytes: number): void {
-    const { next, draw, send } = this.#options;
-    const { command } = next(draw, { bytes }, this.nextCount());
-    const packed = packEntries(EntryKind.command, [pack(command)]);
-    send(0, this.leader, { kind: "propose", firstId: 0, count: 1, packed, tellAppended: false });
+  /** Commands outside any session and history, each of so many bytes at least if the machine has such; in one message or many. */
+  throwIn(count: number, bytes: number, together: boolean): void {
+    const { next, draw, send, plan } = this.#options;
+    const commands = Array.from({ length: count }, () => pack(next(draw, { bytes }, this.nextCount()).command));
+    for (const data of together ? [commands] : commands.map((command) => [command])) {
+      const packed = packEntries(EntryKind.command, data);
+      // To whoever may take them: one that is cut off and still leads gets a log of its own so.
+      for (let to = 0; to < plan.peers; to++) {
+        send(0, to, { kind: "propose", firstId: 0, count: data.length, packed: packed.slice(), tellAppended: false });
+      }
+    }
   }
 
   receive(client: number, replies: readonly LaneReply[]): void {
@@ -95,6 +100,7 @@ class Client {
   #patience: number;
   /** How long it waits when it was refused. */
   #pauseMs = SHORTEST_PAUSE_MS;
+  #leader = 0;
   #nextId = 1;
   #session: { readonly id: number; readonly owner: number; sequence: number } | undefined;
   #call: Call | undefined;
@@ -223,7 +229,9 @@ class Client {
 
   #send(request: LaneRequest): void {
     const { draw, plan, send } = this.#options;
-    const to = draw.chance(0.75) ? this.#all.leader : draw.integer(0, plan.peers - 1);
+    // Some keep to whom they know, and find out late that another leads.
+    if (draw.chance(0.5)) this.#leader = this.#all.leader;
+    const to = draw.chance(0.8) ? this.#leader : draw.integer(0, plan.peers - 1);
     send(this.#id, to, request);
   }
 

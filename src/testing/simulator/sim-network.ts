@@ -15,6 +15,7 @@ interface NetworkOptions {
   readonly draw: Draw;
   readonly noise: LinkNoise;
   readonly hash: TraceHash;
+  readonly tellsLoss: boolean;
   readonly deliver: (to: number, delivery: Delivery) => void;
 }
 
@@ -90,13 +91,19 @@ export class SimNetwork {
   #carry(from: number, to: number, at: number, delivery: () => Delivery): void {
     const { draw, noise } = this.#options;
     const isHealed = this.#isHealed(from, to);
-    if (this.isBlocked(from, to)) return;
+    if (this.isBlocked(from, to)) {
+      this.#tellLoss(from, to, at);
+      return;
+    }
     if (isHealed) {
       this.#arrive(from, to, at + draw.between(noise.delayMs), delivery());
       return;
     }
     if (draw.chance(noise.ghost)) this.#arrive(from, to, at + draw.between(GHOST_MS), copyOf(delivery()));
-    if (draw.chance(noise.loss)) return;
+    if (draw.chance(noise.loss)) {
+      this.#tellLoss(from, to, at);
+      return;
+    }
     const copies = draw.chance(noise.duplicate) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       let delay = draw.between(noise.delayMs);
@@ -109,6 +116,12 @@ export class SimNetwork {
       // Whoever gets a packet may write to it.
       if (!isLost) this.#arrive(from, to, at + delay, copies > 1 ? copyOf(delivery()) : delivery());
     }
+  }
+
+  #tellLoss(from: number, to: number, at: number): void {
+    const { queue, draw, noise, deliver, tellsLoss } = this.#options;
+    if (!tellsLoss) return;
+    queue.add(at + draw.between(noise.delayMs), () => deliver(from, { kind: "unreachable", peer: `p${to + 1}` }));
   }
 
   #arrive(from: number, to: number, at: number, delivery: Delivery): void {

@@ -75,7 +75,7 @@ export class World {
     };
     this.checker = new Checker(ids, createMachine(), plan.snapshotEvery, report);
     this.network = new SimNetwork({
-      ...{ peers: plan.peers, queue: this.queue, noise: plan.noise, hash: this.hash },
+      ...{ peers: plan.peers, queue: this.queue, noise: plan.noise, hash: this.hash, tellsLoss: plan.tellsLoss },
       draw: new Draw(plan.seed, "network"),
       deliver: (to, delivery) => this.#deliver(to, delivery),
     });
@@ -258,7 +258,10 @@ export class World {
       for (const peer of new Set(fault.victims.map((victim) => this.#find(victim)))) {
         if (peer === undefined) continue;
         if (fault.kind === "crash") this.#crash(peer, fault);
-        else {
+        else if (fault.kind === "clock") {
+          peer.clock.jump(fault.jumpMs);
+          if (peer.process !== undefined) peer.notify(peer.process);
+        } else {
           peer.isPaused = true;
           this.#later(fault.forMs, () => peer.resume(), peer);
         }
@@ -274,10 +277,10 @@ export class World {
         this.#later(fault.forMs, this.network.storm(fault.loss, fault.delayMs));
         return;
       case "burst":
-        for (let count = 0; count < fault.commands; count++) this.clients.throwIn(0);
+        this.clients.throwIn(fault.commands, fault.bytes, fault.together);
         return;
       case "giant":
-        this.clients.throwIn(fault.bytes);
+        this.clients.throwIn(1, fault.bytes, true);
         return;
       default: {
         const peer = this.#find(fault.victim);
@@ -288,10 +291,6 @@ export class World {
 
   #disturb(peer: SimPeer, fault: Extract<PlannedFault, { readonly victim: Victim }>): void {
     switch (fault.kind) {
-      case "clock":
-        peer.clock.jump(fault.jumpMs);
-        if (peer.process !== undefined) peer.notify(peer.process);
-        return;
       case "wall":
         peer.clock.jumpWall(fault.jumpMs);
         return;

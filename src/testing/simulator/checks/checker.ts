@@ -3,12 +3,13 @@ import { decodeFrames, forEachFrame, type Packet } from "../../../actors/wire.ts
 import type { StateMachine } from "../../../machine/state-machine.ts";
 import type { Save } from "../../../raft/effects.ts";
 import type { PeerId } from "../../../raft/message.ts";
+import { Acknowledged } from "./acknowledged.ts";
 import { checkAnswer } from "./answers.ts";
 import { checkAppendOnly } from "./append-only.ts";
 import { checkBounds } from "./bounds.ts";
 import { Commits } from "./commits.ts";
 import { DiskImage, EntryRecord } from "./disk-image.ts";
-import { ElectionSafety, OneVote } from "./elections.ts";
+import { ElectionSafety, Votes } from "./elections.ts";
 import { Monotone, TermsOnDisk } from "./monotone.ts";
 import { States, type WatchedMachine } from "./states.ts";
 import { nameOf, type Subject } from "./subject.ts";
@@ -23,7 +24,8 @@ export class Checker {
   readonly #states: States;
   readonly #reference: WatchedMachine;
   readonly #elections = new ElectionSafety();
-  readonly #votes = new OneVote();
+  readonly #votes: Votes;
+  readonly #acknowledged = new Acknowledged();
   readonly #terms = new TermsOnDisk();
   readonly #monotone = new Map<Subject, Monotone>();
   readonly #report: (violation: unknown) => void;
@@ -38,6 +40,7 @@ export class Checker {
     const record = new EntryRecord();
     this.#report = report;
     this.#snapshotEvery = snapshotEvery;
+    this.#votes = new Votes(peers.length);
     this.images = new Map(peers.map((id) => [id, new DiskImage(id, record)]));
     this.#states = new States(report);
     const name = "the full replay";
@@ -59,7 +62,10 @@ export class Checker {
       }
       if (!monotone.check(subject)) return;
       const { raft } = subject;
-      if (raft.role === "leader" && this.#elections.leads(subject)) this.commits.elected(subject);
+      if (raft.role === "leader" && this.#elections.leads(subject)) {
+        this.#votes.leads(subject);
+        this.commits.elected(subject);
+      }
       this.commits.check(subject);
       checkBounds(subject, this.#snapshotEvery);
     });
@@ -73,6 +79,7 @@ export class Checker {
         for (const message of decodeFrames(bytes.subarray(start, end))) {
           checkAnswer(subject, message);
           this.#votes.sends(subject, to, message);
+          this.#acknowledged.sends(subject, message);
         }
       });
     });
@@ -82,6 +89,7 @@ export class Checker {
   saved(subject: Subject, save: Save): void {
     this.#try(() => {
       checkAppendOnly(subject, save);
+      this.#acknowledged.saved(subject, save);
       subject.image.apply(save);
       this.#terms.saved(subject);
     });

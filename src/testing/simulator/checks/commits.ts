@@ -77,6 +77,14 @@ export class Commits {
         this.#reference.apply(batch, () => {});
       }
     }
+    // §5.4.2, Figure 8: by counting copies a leader commits entries of its own term only.
+    expectThat(
+      subject.raft.role !== "leader" || this.#terms[commitIndex] === currentTerm,
+      "leader completeness",
+      () => {
+        return `${nameOf(subject)} leads in term ${currentTerm}, and commits entry ${commitIndex} of term ${this.#terms[commitIndex]}`;
+      },
+    );
     this.#checkHeld(subject, commitIndex);
     for (const leader of this.#leaders) {
       if (leader.raft.role !== "leader") this.#leaders.delete(leader);

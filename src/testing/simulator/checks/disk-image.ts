@@ -57,6 +57,13 @@ export class DiskImage {
   /** A save has become durable. */
   apply({ hardState, snapshot, resetTo, truncateFrom, batches }: Save): void {
     if (hardState !== undefined) {
+      const { currentTerm, votedFor } = this;
+      expectThat(
+        hardState.currentTerm !== currentTerm || votedFor === undefined || hardState.votedFor === votedFor,
+        "one vote a term",
+        () =>
+          `${this.#owner} forgets its vote for ${votedFor} in term ${currentTerm}, for ${hardState.votedFor ?? "nobody"}`,
+      );
       this.currentTerm = hardState.currentTerm;
       this.votedFor = hardState.votedFor;
     }
@@ -80,6 +87,10 @@ export class DiskImage {
       });
       this.lastIndex = batch.lastIndex;
     }
+  }
+
+  get lastTerm(): number {
+    return this.#terms[this.lastIndex] ?? 0;
   }
 
   /** The term of an entry that the disk holds, if the snapshot does not cover it. */

@@ -1,4 +1,5 @@
-import type { Message, PeerId } from "../../../raft/message.ts";
+import type { Message, PeerId, RequestVote } from "../../../raft/message.ts";
+import { majority } from "../../../raft/quorum.ts";
 import { nameOf, type Subject } from "./subject.ts";
 import { expectThat } from "./violation.ts";
 
@@ -18,16 +19,44 @@ export class ElectionSafety {
   }
 }
 
+interface Campaign extends Pick<RequestVote, "lastLogIndex" | "lastLogTerm"> {
+  readonly voters: Set<PeerId>;
+}
+
 /**
- * One vote a term, whatever crashes there are between (Figure 2, RequestVote 2; votedFor is persistent state). A vote
- * counts when it is told, to others or, by a candidate's campaign, to itself.
+ * One vote a term, whatever crashes there are between (Figure 2, RequestVote 2; votedFor is persistent state), for nobody
+ * whose log is behind (§5.4.1); and nobody leads without a majority of them (§5.2). A vote counts when it is told, to others
+ * or, by a candidate's campaign, to itself.
  */
-export class OneVote {
+export class Votes {
   readonly #votes = new Map<string, PeerId>();
+  readonly #campaigns = new Map<string, Campaign>();
+  readonly #peers: number;
+
+  /** @param peers how many there are. */
+  constructor(peers: number) {
+    this.#peers = peers;
+  }
 
   sends(subject: Subject, to: PeerId, message: Message): void {
-    if (message.type === "RequestVote") this.#vote(subject, message.term, subject.id);
-    if (message.type === "RequestVoteReply" && message.voteGranted) this.#vote(subject, message.term, to);
+    if (message.type === "RequestVote") {
+      this.#vote(subject, message.term, subject.id);
+      const key = `${message.term} ${subject.id}`;
+      if (!this.#campaigns.has(key)) this.#campaigns.set(key, { ...message, voters: new Set() });
+    }
+    if (message.type === "RequestVoteReply" && message.voteGranted) {
+      this.#vote(subject, message.term, to);
+      this.#count(subject, message.term, to);
+    }
+  }
+
+  /** A process leads in its term. */
+  leads(subject: Subject): void {
+    const { currentTerm } = subject.raft;
+    const votes = 1 + (this.#campaigns.get(`${currentTerm} ${subject.id}`)?.voters.size ?? 0);
+    expectThat(votes >= majority(this.#peers), "election safety", () => {
+      return `${nameOf(subject)} leads in term ${currentTerm}, with ${votes} votes of ${this.#peers}`;
+    });
   }
 
   #vote(voter: Subject, term: number, candidate: PeerId): void {
@@ -43,5 +72,21 @@ export class OneVote {
     expectThat(isSafe, "persist before you answer", () => {
       return `${nameOf(voter)} votes for ${candidate} in term ${term}; on its disk is a vote for ${votedFor} in ${currentTerm}`;
     });
+  }
+
+  #count(voter: Subject, term: number, candidate: PeerId): void {
+    const campaign = this.#campaigns.get(`${term} ${candidate}`);
+    expectThat(campaign !== undefined, "election safety", () => {
+      return `${nameOf(voter)} votes for ${candidate} in term ${term}, who does not campaign in it`;
+    });
+    const { lastIndex, lastTerm } = voter.image;
+    const { lastLogIndex, lastLogTerm } = campaign;
+    const isUpToDate = lastLogTerm > lastTerm || (lastLogTerm === lastTerm && lastLogIndex >= lastIndex);
+    // Entries of the term it votes in came after the vote, from whoever was elected, in the same turn perhaps.
+    expectThat(isUpToDate || lastTerm >= term, "leader completeness", () => {
+      const logs = `${lastLogIndex} of term ${lastLogTerm}, its own with ${lastIndex} of term ${lastTerm}`;
+      return `${nameOf(voter)} votes in term ${term} for ${candidate}, whose log ends with ${logs}`;
+    });
+    campaign.voters.add(voter.id);
   }
 }

@@ -6,6 +6,8 @@ import { expectThat, type Violation } from "./violation.ts";
 /** How far apart, in entries, the states of replicas are compared. */
 const COMPARE_EVERY = 32;
 
+const WHY = "the machine is not deterministic, or its snapshots do not hold all that counts";
+
 interface AppliedCommand {
   readonly command: number;
   readonly result: number;
@@ -45,7 +47,7 @@ export class States {
         return `${by} applies another command at entry ${index} than ${known.by}`;
       });
       expectThat(known.result === result, "equal results", () => {
-        return `${by} and ${known.by} come to different results at entry ${index}: is the machine deterministic?`;
+        return `${machine.origin} and ${known.by} come to different results at entry ${index}: ${WHY}`;
       });
     });
     if (known === undefined) this.#applied.set(index, { command, result, previous: lastIndex, by });
@@ -58,7 +60,7 @@ export class States {
     if (known === undefined) this.#hashes.set(before, { hash, by: machine.who });
     this.#try(() =>
       expectThat(known === undefined || known.hash === hash, "equal state", () => {
-        return `the states of ${machine.who} and ${known?.by} before entry ${before} differ: their snapshots do not have the same bytes`;
+        return `the states of ${machine.origin} and ${known?.by} before entry ${before} differ: ${WHY}`;
       }),
     );
   }
@@ -81,6 +83,7 @@ export class WatchedMachine implements StateMachine {
   /** Of the command that was applied last, or of the snapshot that it began with since. */
   lastIndex = 0;
   isRestored = false;
+  #began = 0;
 
   constructor(inner: StateMachine, who: string, states: States) {
     this.inner = inner;
@@ -126,6 +129,12 @@ export class WatchedMachine implements StateMachine {
   beginsAt(index: number): void {
     this.lastIndex = index;
     this.isRestored = true;
+    this.#began = index;
+  }
+
+  /** For messages: who, and with which snapshot it began. */
+  get origin(): string {
+    return this.#began === 0 ? this.who : `${this.who}, restored from the snapshot of entry ${this.#began},`;
   }
 
   hash(): number {

@@ -9,6 +9,7 @@ export type CheckName =
   | "committed on a majority"
   | "never goes back"
   | "persist before you answer"
+  | "acknowledged stays"
   | "what was saved is there"
   | "each entry once"
   | "equal state"
