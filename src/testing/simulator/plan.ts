@@ -27,6 +27,8 @@ export interface Plan {
   /** How fast each peer's clock runs. */
   readonly clockRates: readonly number[];
   readonly leases: boolean;
+  /** Whether the key-value map is the one whose entries are in the stores. */
+  readonly durable: boolean;
   readonly snapshotEvery: number;
   readonly chunkBytes: number;
   readonly limits: {
@@ -89,6 +91,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     maxClockDrift,
     clockRates: Array.from({ length: peers }, () => 1 + draw.between([-maxClockDrift, maxClockDrift])),
     leases,
+    durable: new Draw(seed, "durable").chance(0.3),
     snapshotEvery,
     chunkBytes: draw.pick([200, 1_000, 4_096, 128 << 10]),
     limits: draw.chance(0.4)

@@ -1,4 +1,5 @@
-import type { StateMachine } from "../../machine/state-machine.ts";
+import DurableKeyValueMap from "../../machine/durable-key-value.ts";
+import type { AnyStateMachine } from "../../machine/state-machine.ts";
 import type { Operation } from "../history.ts";
 import { checkLinearizable } from "../linearizability/check.ts";
 import { explain } from "../linearizability/explain.ts";
@@ -40,7 +41,7 @@ export interface RunResult {
 
 /** The machine that is simulated. */
 export interface Simulated {
-  readonly createMachine: () => StateMachine;
+  readonly createMachine: () => AnyStateMachine;
   /** Default: the key-value map is what is simulated. */
   readonly workload: Workload | undefined;
 }
@@ -52,7 +53,9 @@ export async function runPlan(
   more: Pick<WorldOptions, "createRaft" | "watcher"> = {},
 ): Promise<RunResult> {
   const next = workload === undefined ? keyValueSteps(plan) : customSteps(workload);
-  const world = new World({ plan, createMachine, next, ...more });
+  const isDurableMap = workload === undefined && plan.durable;
+  const create = isDurableMap ? (): AnyStateMachine => new DurableKeyValueMap() : createMachine;
+  const world = new World({ plan, createMachine: create, next, ...more });
   let violation: RunResult["violation"];
   try {
     live(world);

@@ -1,7 +1,7 @@
 import type { LaneReply } from "../../actors/protocol.ts";
 import type { RaftFactory } from "../../actors/shell.ts";
 import type { Packet } from "../../actors/wire.ts";
-import type { StateMachine } from "../../machine/state-machine.ts";
+import type { AnyStateMachine } from "../../machine/state-machine.ts";
 import { InvariantError, RaftError } from "../../raft/errors.ts";
 import type { Role } from "../../raft/state.ts";
 import { MemoryDisk, MemoryStore } from "../../storage/memory.ts";
@@ -37,7 +37,7 @@ export interface PeerOptions {
   readonly queue: EventQueue;
   readonly draw: Draw;
   readonly checker: Checker;
-  readonly createMachine: () => StateMachine;
+  readonly createMachine: () => AnyStateMachine;
   readonly createRaft: RaftFactory | undefined;
   /** A packet leaves at that time. */
   readonly send: (packet: Packet, at: number) => void;

@@ -1,5 +1,4 @@
-import { isDurable, loadFactory, type MachineSpec } from "../../machine/load.ts";
-import { RaftError } from "../../raft/errors.ts";
+import { loadFactory, type MachineSpec } from "../../machine/load.ts";
 import { loadWorkload } from "./load-workload.ts";
 import { drawPlan, type PlanOptions } from "./plan.ts";
 import { type RunResult, runPlan, type Simulated } from "./run.ts";
@@ -15,17 +14,7 @@ export interface Task {
 
 /** Makes what is simulated in this thread. */
 export async function loadSimulated(machine: MachineSpec): Promise<Simulated> {
-  const create = await loadFactory(machine);
-  const createMachine = () => {
-    const made = create();
-    if (isDurable(made))
-      throw new RaftError(
-        "ERR_MACHINE_MODULE",
-        `${machine.module} is durable; what is simulated so far are machines in memory`,
-      );
-    return made;
-  };
-  return { createMachine, workload: await loadWorkload(machine) };
+  return { createMachine: await loadFactory(machine), workload: await loadWorkload(machine) };
 }
 
 /** Runs in a thread of the pool. @returns the results of the seeds, in their order. */

@@ -1,5 +1,4 @@
 import type { KeyValueCommand, KeyValueQuery } from "../../machine/key-value-types.ts";
-import type { StateMachine } from "../../machine/state-machine.ts";
 import type { Random } from "../../raft/random.ts";
 import type { KeyValueInput } from "../linearizability/key-value.ts";
 import type { Draw } from "./draw.ts";
@@ -14,8 +13,8 @@ export interface Workload {
   command(random: Random, count: number): unknown;
   /** The next query. Default: there are none. */
   query?(random: Random): unknown;
-  /** Looks at a replica when the run is over. @returns what is wrong with it; undefined: nothing. */
-  check?(machine: StateMachine): string | undefined;
+  /** Asks a replica when the run is over. @returns what is wrong with it; undefined: nothing. */
+  check?(machine: { query(query: unknown): unknown }): string | undefined;
 }
 
 /** An operation of a client: what is sent, and, if a model is to judge the answers, what it is told. */

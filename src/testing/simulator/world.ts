@@ -3,7 +3,7 @@ import type { LaneReply, TraceStep } from "../../actors/protocol.ts";
 import type { RaftFactory } from "../../actors/shell.ts";
 import { TracedRaft } from "../../actors/traced-raft.ts";
 import type { Delivery, Packet } from "../../actors/wire.ts";
-import type { StateMachine } from "../../machine/state-machine.ts";
+import type { AnyStateMachine } from "../../machine/state-machine.ts";
 import { majority } from "../../raft/quorum.ts";
 import { History } from "../history.ts";
 import { Checker } from "./checks/checker.ts";
@@ -17,7 +17,7 @@ import { Clients } from "./sim-client.ts";
 import { SimNetwork } from "./sim-network.ts";
 import { type Death, SimPeer } from "./sim-peer.ts";
 import { TraceHash } from "./trace-hash.ts";
-import type { NextStep } from "./workload.ts";
+import type { NextStep, Workload } from "./workload.ts";
 
 /** How long a message between a client and a peer takes. */
 const LANE_MS = [0.05, 3] as const;
@@ -33,7 +33,7 @@ export interface Watcher {
 /** What is given to a world beside its plan. */
 export interface WorldOptions {
   readonly plan: Plan;
-  readonly createMachine: () => StateMachine;
+  readonly createMachine: () => AnyStateMachine;
   readonly next: NextStep;
   /**
    * Makes the algorithm's instance of each life of a peer, which `options.id` and `options.incarnation` tell: a recorder,
@@ -344,9 +344,9 @@ export class World {
   }
 
   /** @throws Violation when the machine of a replica is not what it should be, says whoever wrote it. */
-  checkMachines(check: (machine: StateMachine) => string | undefined): void {
+  checkMachines(check: NonNullable<Workload["check"]>): void {
     for (const { process, id } of this.peers) {
-      const wrong = process === undefined ? undefined : check(process.machine.inner);
+      const wrong = process === undefined ? undefined : check(process.machine);
       if (wrong !== undefined) throw new Violation("the machine's own check", `${id}: ${wrong}`);
     }
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { RaftError } from "../../../src/raft/errors.ts";
 import { type SimulateOptions, simulate } from "../../../src/testing/simulator/simulate.ts";
 
+const DURABLE_TALLY = new URL("./fixtures/durable-tally.ts", import.meta.url);
 const TALLY = new URL("./fixtures/tally.ts", import.meta.url);
 
 /** Seeds that are others each day; the message of a failure says which. */
@@ -33,6 +34,13 @@ describe("simulate", { timeout: 300_000 }, () => {
   it("finds nothing wrong with a sound machine of one's own", async () => {
     const report = await simulate({ machine: TALLY, seeds: [1, 10], forMs: 10_000, threads: 0 });
     expect(report.failures).toEqual([]);
+  });
+
+  it("finds nothing wrong with a sound durable machine, and finds one out that keeps in a field what its results depend on", async () => {
+    const options = { seeds: [1, 15], forMs: 10_000, threads: 0, shrink: false } as const;
+    expect((await simulate({ ...options, machine: DURABLE_TALLY })).failures).toEqual([]);
+    const flawed = await simulate({ ...options, machine: { module: DURABLE_TALLY, options: { flaw: true } } });
+    expect(flawed.failures[0]?.result.violation?.check).toBe("equal results");
   });
 
   it.each([

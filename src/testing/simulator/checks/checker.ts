@@ -1,8 +1,11 @@
+import { DurableState } from "../../../actors/durable-state.ts";
 import { Replica } from "../../../actors/replica.ts";
 import { decodeFrames, forEachFrame, type Packet } from "../../../actors/wire.ts";
-import type { StateMachine } from "../../../machine/state-machine.ts";
+import { isDurable } from "../../../machine/load.ts";
+import type { AnyStateMachine } from "../../../machine/state-machine.ts";
 import type { Save } from "../../../raft/effects.ts";
 import type { PeerId } from "../../../raft/message.ts";
+import type { MachineTable } from "../../../storage/store.ts";
 import { Acknowledged } from "./acknowledged.ts";
 import { checkAnswer } from "./answers.ts";
 import { checkAppendOnly } from "./append-only.ts";
@@ -16,6 +19,13 @@ import { nameOf, type Subject } from "./subject.ts";
 import { Violation } from "./violation.ts";
 
 const NO_CALLS = { enter: () => {}, leave: () => {} };
+/** Under a durable state that is never saved. */
+const NO_TABLE: MachineTable = {
+  get: () => undefined,
+  page: () => [],
+  freeze: () => ({ page: () => [], release: () => {} }),
+  replace: () => {},
+};
 
 /** All that is checked while a world runs; each throws a Violation, and tells `report` of it, whoever catches it. */
 export class Checker {
@@ -33,7 +43,7 @@ export class Checker {
 
   constructor(
     peers: readonly PeerId[],
-    reference: StateMachine,
+    reference: AnyStateMachine,
     snapshotEvery: number,
     report: (violation: unknown) => void,
   ) {
@@ -45,10 +55,14 @@ export class Checker {
     this.#states = new States(report);
     const name = "the full replay";
     this.#reference = this.#states.watch(reference, name);
-    this.commits = new Commits(this.images, new Replica(name, this.#reference, NO_CALLS));
+    const replay: AnyStateMachine = this.#reference;
+    const held = isDurable(replay) ? new DurableState(replay, NO_TABLE) : replay;
+    const replica = new Replica(name, held, NO_CALLS);
+    replica.start({ applied: undefined, snapshot: undefined }, () => []);
+    this.commits = new Commits(this.images, replica);
   }
 
-  watch(machine: StateMachine, who: string): WatchedMachine {
+  watch(machine: AnyStateMachine, who: string): WatchedMachine {
     return this.#states.watch(machine, who);
   }
 

@@ -1,12 +1,23 @@
 import { crc32 } from "node:zlib";
 import { packBriefly } from "../../../machine/codec.ts";
-import type { ApplyContext, StateMachine } from "../../../machine/state-machine.ts";
+import { isDurable } from "../../../machine/load.ts";
+import type {
+  AnyStateMachine,
+  ApplyContext,
+  DurableStateMachine,
+  StateMachine,
+  StateReader,
+  StateWriter,
+} from "../../../machine/state-machine.ts";
 import { expectThat, type Violation } from "./violation.ts";
 
 /** How far apart, in entries, the states of replicas are compared. */
 const COMPARE_EVERY = 32;
 
 const WHY = "the machine is not deterministic, or its snapshots do not hold all that counts";
+
+/** A watched machine, of either kind. */
+export type WatchedMachine = WatchedInMemory | WatchedDurable;
 
 interface AppliedCommand {
   readonly command: number;
@@ -28,12 +39,12 @@ export class States {
   }
 
   /** A machine that is compared with all others. @param who names it in messages. */
-  watch(machine: StateMachine, who: string): WatchedMachine {
-    return new WatchedMachine(machine, who, this);
+  watch(machine: AnyStateMachine, who: string): WatchedMachine {
+    return isDurable(machine) ? new WatchedDurable(machine, who, this) : new WatchedInMemory(machine, who, this);
   }
 
   /** State Machine Safety, by content: the same command at each index, none twice, none left out, the same result. */
-  check(machine: WatchedMachine, index: number, command: number, result: number): void {
+  check(machine: Watched, index: number, command: number, result: number): void {
     const { who: by, lastIndex, isRestored } = machine;
     const known = this.#applied.get(index);
     this.#try(() => {
@@ -54,7 +65,7 @@ export class States {
   }
 
   /** Equal state at equal index; of snapshots with the entries behind them too, as some replicas begin with one. */
-  compare(machine: WatchedMachine, before: number): void {
+  compare(machine: Watched, before: number): void {
     const hash = machine.hash();
     const known = this.#hashes.get(before);
     if (known === undefined) this.#hashes.set(before, { hash, by: machine.who });
@@ -76,54 +87,22 @@ export class States {
 }
 
 /** A replica's machine, watched. */
-export class WatchedMachine implements StateMachine {
+export abstract class Watched {
   readonly who: string;
-  readonly inner: StateMachine;
   readonly #states: States;
   /** Of the command that was applied last, or of the snapshot that it began with since. */
   lastIndex = 0;
   isRestored = false;
   #began = 0;
 
-  constructor(inner: StateMachine, who: string, states: States) {
-    this.inner = inner;
+  constructor(who: string, states: States) {
     this.who = who;
     this.#states = states;
   }
 
-  get version(): number {
-    return this.inner.version ?? 0;
-  }
-
-  apply(command: unknown, context: ApplyContext): unknown {
-    const { index } = context;
-    if (Math.floor(this.lastIndex / COMPARE_EVERY) < Math.floor(index / COMPARE_EVERY))
-      this.#states.compare(this, index);
-    const print = printOf(command);
-    let outcome: { readonly result: unknown } | { readonly error: unknown };
-    try {
-      outcome = { result: this.inner.apply(command, context) };
-    } catch (error) {
-      outcome = { error };
-    }
-    this.#states.check(this, index, print, printOf("error" in outcome ? String(outcome.error) : outcome.result));
-    this.lastIndex = index;
-    this.isRestored = false;
-    if ("error" in outcome) throw outcome.error;
-    return outcome.result;
-  }
-
-  query(query: unknown): unknown {
-    return this.inner.query(query);
-  }
-
-  snapshot(): Uint8Array | Iterable<Uint8Array> {
-    return this.inner.snapshot();
-  }
-
-  restore(chunks: Iterable<Uint8Array>): void {
-    this.inner.restore(chunks);
-  }
+  /** A checksum of the state. */
+  abstract hash(): number;
+  abstract query(query: unknown): unknown;
 
   /** It is about to be restored from a snapshot of that entry. */
   beginsAt(index: number): void {
@@ -137,10 +116,92 @@ export class WatchedMachine implements StateMachine {
     return this.#began === 0 ? this.who : `${this.who}, restored from the snapshot of entry ${this.#began},`;
   }
 
+  protected watch(command: unknown, { index }: ApplyContext, apply: () => unknown): unknown {
+    if (Math.floor(this.lastIndex / COMPARE_EVERY) < Math.floor(index / COMPARE_EVERY))
+      this.#states.compare(this, index);
+    const print = printOf(command);
+    let outcome: { readonly result: unknown } | { readonly error: unknown };
+    try {
+      outcome = { result: apply() };
+    } catch (error) {
+      outcome = { error };
+    }
+    this.#states.check(this, index, print, printOf("error" in outcome ? String(outcome.error) : outcome.result));
+    this.lastIndex = index;
+    this.isRestored = false;
+    if ("error" in outcome) throw outcome.error;
+    return outcome.result;
+  }
+}
+
+class WatchedInMemory extends Watched implements StateMachine {
+  readonly #inner: StateMachine;
+
+  constructor(inner: StateMachine, who: string, states: States) {
+    super(who, states);
+    this.#inner = inner;
+  }
+
+  get version(): number {
+    return this.#inner.version ?? 0;
+  }
+
+  apply(command: unknown, context: ApplyContext): unknown {
+    return this.watch(command, context, () => this.#inner.apply(command, context));
+  }
+
+  query(query: unknown): unknown {
+    return this.#inner.query(query);
+  }
+
+  snapshot(): Uint8Array | Iterable<Uint8Array> {
+    return this.#inner.snapshot();
+  }
+
+  restore(chunks: Iterable<Uint8Array>): void {
+    this.#inner.restore(chunks);
+  }
+
   hash(): number {
-    const view = this.inner.snapshot();
+    const view = this.#inner.snapshot();
     let hash = 0;
     for (const chunk of view instanceof Uint8Array ? [view] : view) hash = crc32(chunk, hash);
+    return hash;
+  }
+}
+
+class WatchedDurable extends Watched implements DurableStateMachine {
+  readonly durable = true;
+  readonly #inner: DurableStateMachine;
+  /** What it was opened with. */
+  #state: StateReader | undefined;
+
+  constructor(inner: DurableStateMachine, who: string, states: States) {
+    super(who, states);
+    this.#inner = inner;
+  }
+
+  get version(): number {
+    return this.#inner.version ?? 0;
+  }
+
+  opened(state: StateReader, index: number): void {
+    this.#state = state;
+    if (index > 0) this.beginsAt(index);
+    this.#inner.opened?.(state, index);
+  }
+
+  apply(command: unknown, context: ApplyContext, state: StateWriter): unknown {
+    return this.watch(command, context, () => this.#inner.apply(command, context, state));
+  }
+
+  query(query: unknown, state = this.#state): unknown {
+    return state === undefined ? undefined : this.#inner.query(query, state);
+  }
+
+  hash(): number {
+    let hash = 0;
+    for (const entry of this.#state?.entries() ?? []) hash = crc32(packBriefly(entry), hash);
     return hash;
   }
 }
