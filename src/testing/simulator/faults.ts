@@ -124,12 +124,16 @@ export function describeFault({ atMs, ...fault }: PlannedFault): string {
   const { kind, ...rest } = fault;
   const details = Object.entries(rest)
     .filter(([, value]) => value !== undefined && value !== 0)
-    .map(([name, value]) => `${name} ${typeof value === "number" ? Math.round(value * 100) / 100 : formatList(value)}`);
+    .map(([name, value]) => `${name} ${formatDetail(name, value)}`);
   return `at ${(atMs / 1_000).toFixed(3)} s ${kind}: ${details.join(", ")}`;
 }
 
-function formatList(value: unknown): string {
-  return Array.isArray(value)
-    ? value.map((item) => (typeof item === "number" ? `p${item + 1}` : String(item))).join(" ")
-    : String(value);
+function formatDetail(name: string, value: unknown): string {
+  if (Array.isArray(value)) return value.map(formatPeer).join(" ");
+  if (name === "victim") return formatPeer(value);
+  return typeof value === "number" ? String(Math.round(value * 100) / 100) : String(value);
+}
+
+function formatPeer(value: unknown): string {
+  return typeof value === "number" ? `p${value + 1}` : String(value);
 }
