@@ -11,7 +11,7 @@ import { plant } from "./plant.ts";
  * Plants known bugs, one at a time, and shows how many seeds the simulator needed to find each. Exits with 1 when one
  * survives.
  *
- *     npx tsx test/mutants/run.ts [--seeds 1000] [--for 10000] [--at-once 2] [--only <part of a name>]
+ *     npx tsx test/mutants/run.ts [--seeds 1000] [--for 10000] [--at-once 2] [--only <pattern of names>]
  */
 const { values: args } = parseArgs({
   options: {
@@ -45,7 +45,7 @@ const temporary = mkdtempSync(join(tmpdir(), "flotilla-mutants-"));
 const seeds: number[] = [];
 let survivors = 0;
 try {
-  const waiting = [...MUTANTS.filter(({ name }) => name.includes(args.only)).entries()];
+  const waiting = [...MUTANTS.filter(({ name }) => new RegExp(args.only).test(name)).entries()];
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [at, mutant] = next;

@@ -64,21 +64,21 @@ export function drawFaults(draw: Draw, options: FaultOptions): readonly PlannedF
     Object.entries(WEIGHTS).map(([kind, weight]) => [kind, draw.chance(0.6) ? weight * draw.between([0.2, 1]) : 0]),
   ) as Record<FaultKind, number>;
   if (!options.mayJump) weights.clock = 0;
-  const gapMs = draw.skewed([60, 2_500]);
+  const gapMs = draw.skewed([120, 2_500]);
   const faults: PlannedFault[] = [];
   if (Object.values(weights).every((weight) => weight === 0) || draw.chance(0.03)) return faults;
   for (let atMs = draw.between([0, 2 * gapMs]); atMs < options.forMs; atMs += draw.between([0, 2 * gapMs])) {
-    faults.push({ atMs, ...drawFault(draw, draw.weighted(weights), options) });
+    faults.push({ atMs, ...drawFault(draw, draw.weighted(weights), options, gapMs) });
   }
   return faults;
 }
 
-function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOptions): FaultAction {
+function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOptions, gapMs: number): FaultAction {
   const all = Array.from({ length: peers }, (_, at) => at);
   const victim = () => (draw.chance(0.4) ? "leader" : draw.integer(0, peers - 1));
   const victims = () => Array.from({ length: draw.chance(0.7) ? 1 : draw.integer(1, peers) }, victim);
-  // Shorter than a heartbeat, or many elections.
-  const while_ = () => draw.skewed([5, 20 * electionMs[1]]);
+  // Shorter than a heartbeat, or many elections; but where faults come fast they are short, or nothing would ever get done.
+  const while_ = () => draw.skewed([5, Math.min(20 * electionMs[1], Math.max(3 * electionMs[1], 5 * gapMs))]);
   switch (kind) {
     case "crash":
       return {
@@ -124,12 +124,16 @@ export function describeFault({ atMs, ...fault }: PlannedFault): string {
   const { kind, ...rest } = fault;
   const details = Object.entries(rest)
     .filter(([, value]) => value !== undefined && value !== 0)
-    .map(([name, value]) => `${name} ${typeof value === "number" ? Math.round(value * 100) / 100 : formatList(value)}`);
+    .map(([name, value]) => `${name} ${formatDetail(name, value)}`);
   return `at ${(atMs / 1_000).toFixed(3)} s ${kind}: ${details.join(", ")}`;
 }
 
-function formatList(value: unknown): string {
-  return Array.isArray(value)
-    ? value.map((item) => (typeof item === "number" ? `p${item + 1}` : String(item))).join(" ")
-    : String(value);
+function formatDetail(name: string, value: unknown): string {
+  if (Array.isArray(value)) return value.map(formatPeer).join(" ");
+  if (name === "victim") return formatPeer(value);
+  return typeof value === "number" ? String(Math.round(value * 100) / 100) : String(value);
+}
+
+function formatPeer(value: unknown): string {
+  return typeof value === "number" ? `p${value + 1}` : String(value);
 }

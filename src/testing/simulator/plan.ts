@@ -112,7 +112,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
       duplicate: sometimes([0, 0.3]),
       hold: sometimes([0, 0.2]),
       heldMs: [5, timing.electionMs[1] * draw.between([0.1, 2])],
-      ghost: sometimes([0, 0.05]),
+      ghost: sometimes([0, 0.3]),
     },
     fenced: draw.chance(0.6),
     tellsLoss: draw.chance(0.15),

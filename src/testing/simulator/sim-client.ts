@@ -15,6 +15,9 @@ const CONSISTENCIES = { linearizable: 6, lease: 3, local: 1 } as const;
 const SHORTEST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 200;
 
+/** The client that asks deposed leaders. */
+const PROBER = 1_000;
+
 /** What all clients share. */
 export interface ClientsOptions {
   readonly plan: Plan;
@@ -25,6 +28,8 @@ export interface ClientsOptions {
   /** Brings a request to a peer, if it can be brought. */
   readonly send: (client: number, to: number, request: LaneRequest) => void;
   readonly report: (violation: unknown) => void;
+  /** The peers that still lead, they think, when another one leads in a later term. */
+  readonly deposed: () => readonly number[];
 }
 
 interface Call {
@@ -46,6 +51,9 @@ export class Clients {
   /** An operation that begins later reflects at least this entry: real-time order, the heart of linearizability. */
   reflected = 0;
   completed = 0;
+  /** What was known when each of the questions to deposed leaders was asked. */
+  readonly #probes = new Map<number, number>();
+  #nextProbe = 1;
   #count = 0;
   #isStopped = false;
   readonly #clients: Client[];
@@ -81,9 +89,37 @@ export class Clients {
     }
   }
 
+  /** An operation is finished that reflects this entry: nobody who asks from now on may be told of an older state. */
+  finished(index: number): void {
+    this.completed++;
+    this.reflected = Math.max(this.reflected, index);
+    const { deposed, next, draw, send } = this.#options;
+    for (const to of deposed()) {
+      const { query } = next(draw, "query", 0);
+      if (query === undefined) return;
+      for (const consistency of ["lease", "linearizable"] as const) {
+        const id = this.#nextProbe++;
+        this.#probes.set(id, this.reflected);
+        send(PROBER, to, { kind: "query", id, query: pack(query), consistency, minIndex: 0 });
+      }
+    }
+  }
+
   receive(client: number, replies: readonly LaneReply[]): void {
+    if (client === PROBER) for (const reply of replies) this.#checkProbe(reply);
     const receiver = this.#clients[client - 1];
     for (const reply of replies) receiver?.receive(reply);
+  }
+
+  #checkProbe(reply: LaneReply): void {
+    const id = reply.kind === "answer" ? reply.id : reply.kind === "refused" ? reply.firstId : 0;
+    const floor = this.#probes.get(id) ?? 0;
+    this.#probes.delete(id);
+    if (reply.kind !== "answer" || reply.index >= floor) return;
+    const message = `a leader that was deposed tells of entry ${reply.index} one who asked when entry ${floor} was known`;
+    const violation = new Violation("real-time order", message);
+    this.#options.report(violation);
+    throw violation;
   }
 
   nextCount(): number {
@@ -256,8 +292,7 @@ class Client {
       return;
     }
     this.#checkOrder(call, index);
-    this.#all.reflected = Math.max(this.#all.reflected, index);
-    this.#all.completed++;
+    this.#all.finished(index);
     const output = applied.threw === undefined ? { output: applied.result } : {};
     if (call.invocation !== undefined) {
       this.#options.history.complete(

@@ -7,7 +7,7 @@ import { type CutShape, isCut } from "./shapes.ts";
 import type { TraceHash } from "./trace-hash.ts";
 
 /** How long ago a packet may be that comes once more. */
-const GHOST_MS = [100, 30_000] as const;
+const GHOST_MS = [20, 30_000] as const;
 
 interface NetworkOptions {
   readonly peers: number;
@@ -99,7 +99,7 @@ export class SimNetwork {
       this.#arrive(from, to, at + draw.between(noise.delayMs), delivery());
       return;
     }
-    if (draw.chance(noise.ghost)) this.#arrive(from, to, at + draw.between(GHOST_MS), copyOf(delivery()));
+    if (draw.chance(noise.ghost)) this.#arrive(from, to, at + draw.skewed(GHOST_MS), copyOf(delivery()));
     if (draw.chance(noise.loss)) {
       this.#tellLoss(from, to, at);
       return;

@@ -93,6 +93,7 @@ export class World {
     });
     this.clients = new Clients({
       ...{ plan, queue: this.queue, next, history: this.history, report },
+      deposed: () => this.#deposed(),
       draw: new Draw(plan.seed, "clients"),
       send: (client, to, request) => {
         this.queue.add(this.queue.now + this.#draw.between(LANE_MS), () => {
@@ -238,6 +239,14 @@ export class World {
       this.#note(peer, "** starts");
       peer.start();
     });
+  }
+
+  #deposed(): number[] {
+    const latest = this.leader?.process?.raft.currentTerm ?? 0;
+    const isDeposed = ({ raft }: Process) => raft.role === "leader" && raft.currentTerm < latest;
+    return this.peers.flatMap(({ process, position }) =>
+      process !== undefined && isDeposed(process) ? [position] : [],
+    );
   }
 
   #find(victim: Victim): SimPeer | undefined {

@@ -94,6 +94,9 @@ export class Checker {
           checkAnswer(subject, message);
           this.#votes.sends(subject, to, message);
           this.#acknowledged.sends(subject, message);
+          if (message.type === "AppendEntriesReply" && message.success) {
+            this.commits.acknowledged(subject, message.term, message.matchIndex);
+          }
         }
       });
     });

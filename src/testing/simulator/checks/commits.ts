@@ -9,7 +9,7 @@ import { expectThat } from "./violation.ts";
 export class Commits {
   /** The term of each committed entry, by index. The configuration is committed from the beginning. */
   readonly #terms: number[] = [0, 0];
-  /** The term of the process that was the first to take each for committed: not before the one in which it was. */
+  /** The term in which each was committed. */
   readonly #committedIn: number[] = [0, 0];
   readonly #images: ReadonlyMap<PeerId, DiskImage>;
   readonly #reference: Replica;
@@ -42,15 +42,25 @@ export class Commits {
   }
 
   /**
-   * Leader Completeness (Figure 3, §5.4): who leads has all that was committed in earlier terms. A leader whose votes came
-   * late may find that a later term has committed more.
+   * Leader Completeness (Figure 3, §5.4): who leads has all that was committed in earlier terms. Who hears late of its votes
+   * may begin to lead when a later term has committed already.
    */
   elected(subject: Subject): void {
     this.#leaders.add(subject);
-    const { currentTerm } = subject.raft;
     let index = this.lastIndex;
-    while (index > 0 && (this.#committedIn[index] ?? 0) >= currentTerm) index--;
-    if (index > 0) this.#checkHas(subject, index);
+    while (index > 1 && (this.#committedIn[index] ?? 0) >= subject.raft.currentTerm) index--;
+    this.#checkHas(subject, index);
+  }
+
+  /** §5.3: what is acknowledged to a leader is the same in its own log. */
+  acknowledged(subject: Subject, term: number, index: number): void {
+    for (const { raft, id } of this.#leaders) {
+      if (raft.currentTerm !== term || raft.role !== "leader" || index < raft.log.firstIndex) continue;
+      const [theirs, own] = [raft.log.termAt(index), subject.image.termAt(index)];
+      expectThat(theirs === own || own === undefined, "log matching", () => {
+        return `${nameOf(subject)} acknowledges entry ${index} of term ${own} to ${id}, who has ${theirs ?? "none"} there`;
+      });
+    }
   }
 
   ended(subject: Subject): void {
