@@ -53,6 +53,8 @@ interface Waiting extends Call {
   lane: Lane | undefined;
   /** A fault between the client and the peer took it, or its answer; the client cannot tell which. */
   isLost: boolean;
+  /** The peer has answered, and the answer is on its way to the client. */
+  isAnswered: boolean;
   /** Whether a peer that it was handed to before may have put it into its log. */
   isDoubtful: boolean;
 }
@@ -172,6 +174,7 @@ export class Proposer implements LaneOwner {
         deaths: 0,
         lane: undefined,
         isLost: false,
+        isAnswered: false,
         id: 0,
         settle: (applied, index, term) => {
           done();
@@ -331,7 +334,13 @@ export class Proposer implements LaneOwner {
     const fate = peer === undefined ? { delayMs: 0 } : this.#network.fate(call.client, peer);
     if (typeof fate === "string") call.isLost = true;
     else if (fate.delayMs === 0) receive();
-    else setTimeout(() => this.#waiting.has(call) && receive(), fate.delayMs);
+    else {
+      call.isAnswered = true;
+      setTimeout(() => {
+        call.isAnswered = false;
+        if (this.#waiting.has(call)) receive();
+      }, fate.delayMs);
+    }
   }
 
   #laneFor(call: Waiting): Lane | undefined {
@@ -379,7 +388,7 @@ export class Proposer implements LaneOwner {
   /** Nobody waits for this call any longer, because of `cause`. */
   #giveUp(call: Waiting, cause: RaftError): void {
     const isWithPeer = call.lane?.forget(call) ?? false;
-    const handedOver = call.isLost || call.isDoubtful || isWithPeer;
+    const handedOver = call.isLost || call.isAnswered || call.isDoubtful || isWithPeer;
     if (handedOver && call.kind === "propose") call.fail(unknownOutcome(cause.message, cause));
     else call.fail(cause);
   }

@@ -47,7 +47,8 @@ class FakePeer {
 
 function setUp({ maxPendingBytes = 1_000_000 } = {}) {
   const leaders: [string, number][] = [];
-  const network = new ClientNetwork(new FaultTable(["p1", "p2"]), () => 0.5);
+  const faults = new FaultTable(["p1", "p2"]);
+  const network = new ClientNetwork(faults, () => 0.5);
   const proposer = new Proposer(maxPendingBytes, network, {
     onLeader: (peer, term) => leaders.push([peer, term]),
     onApplied: () => {},
@@ -70,7 +71,7 @@ function setUp({ maxPendingBytes = 1_000_000 } = {}) {
       client: undefined,
       ...options,
     });
-  return { proposer, leaders, start, submit };
+  return { proposer, leaders, start, submit, faults };
 }
 
 async function turns(): Promise<void> {
@@ -217,6 +218,18 @@ describe("a proposer", () => {
     const query = raftError(submit("linearizable", { timeoutMs: 20 }));
     expect(await command).toMatchObject({ code: "ERR_UNKNOWN_OUTCOME", cause: { code: "ERR_TIMEOUT" } });
     expect(await query).toMatchObject({ code: "ERR_TIMEOUT", outcome: "not-applied" });
+  });
+
+  it("does not call a command not applied whose answer is still on its way when its time is up", async () => {
+    const { start, submit, faults } = setUp();
+    const p1 = start("p1");
+    p1.leads(1, "p1");
+    await turns();
+    const command = raftError(submit("propose", { client: "far away", timeoutMs: 100 }));
+    await turns();
+    faults.client("far away", { delayMs: [10_000, 10_000] });
+    p1.applies(1, 7, "done");
+    expect(await command).toMatchObject({ code: "ERR_UNKNOWN_OUTCOME", outcome: "unknown" });
   });
 
   it("gives an answer that has come in while the thread was blocked, however late that was", async () => {
