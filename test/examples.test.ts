@@ -31,6 +31,10 @@ describe("the example", { timeout: LONG_MS }, () => {
   test.each([
     ["check-history.ts", /^120 calls: ok\n$/],
     [
+      "simulate.ts",
+      /^seed \d+: p\d .*the full replay .* entry \d+: .*\nflotilla simulate .* --seeds (\d+)\.\.\1 --for \d+ms/m,
+    ],
+    [
       "key-value.ts",
       /^of two, 1 sold apples\nthe log says: sold \nstock\/pears is 5, stock\/apples is gone\nstock\/pears 5\n$/,
     ],

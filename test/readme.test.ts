@@ -46,6 +46,11 @@ test.each([
   expect(codeBlocks(await read(`docs/${page}`))).toEqual(shown);
 });
 
+test("docs/simulating.md shows its two examples as they are, which are run elsewhere", async () => {
+  const examples = [await read("examples/tickets-machine.ts"), await read("examples/simulate.ts")];
+  expect(codeBlocks(await read("docs/simulating.md"))).toEqual(examples);
+});
+
 test.each([
   "README.md",
   "docs/lab.md",
@@ -53,6 +58,7 @@ test.each([
   "docs/state-machines.md",
   "docs/checking.md",
   "docs/key-value.md",
+  "docs/simulating.md",
 ])("every file that %s links to or names is there", async (page) => {
   const text = await read(page);
   const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path]) => path ?? "");
