@@ -60,6 +60,7 @@ export async function closedLoop(
         done = 0;
         failures = 0;
       },
+      isEmpty: () => done + failures === 0,
       end: () => ({ done, failures, latencies }),
     });
   } finally {
@@ -117,6 +118,7 @@ export async function openLoop(call: Call, options: LoopOptions & { readonly rat
         done = 0;
         failures = 0;
       },
+      isEmpty: () => false,
       end: () => {
         // Those that are due by now count, even if the timer is late.
         issue();
@@ -141,13 +143,19 @@ export async function openLoop(call: Call, options: LoopOptions & { readonly rat
 
 async function measure(
   { seconds, warmUpSeconds = seconds / 4, during, signal, onBegin, onEnd }: LoopOptions,
-  counts: { readonly begin: () => void; readonly end: () => Omit<LoopRun, "span"> },
+  counts: {
+    readonly begin: () => void;
+    /** While this holds the time that counts goes on: of no call at all nothing can be said. */
+    readonly isEmpty: () => boolean;
+    readonly end: () => Omit<LoopRun, "span">;
+  },
 ): Promise<LoopRun> {
   await sleep(warmUpSeconds * 1_000, undefined, { signal });
   await onBegin?.();
   counts.begin();
   const stop = startSpan();
   await (during === undefined ? sleep(seconds * 1_000, undefined, { signal }) : during());
+  while (counts.isEmpty()) await sleep(1, undefined, { signal });
   const run = { span: stop(), ...counts.end() };
   await onEnd?.();
   return run;
