@@ -59,6 +59,8 @@ test.each([
   "docs/checking.md",
   "docs/key-value.md",
   "docs/simulating.md",
+  "docs/benchmarks.md",
+  "docs/versus.md",
 ])("every file that %s links to or names is there", async (page) => {
   const text = await read(page);
   const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path]) => path ?? "");
@@ -73,4 +75,15 @@ test("every metric's name that a page gives is one that there is", async () => {
   for (const page of ["README.md", "docs/lab.md", "docs/architecture.md"]) {
     for (const [name] of (await read(page)).matchAll(/flotilla_\w+/g)) expect(source).toContain(`"${name}"`);
   }
+});
+
+test("docs/benchmarks.md names every benchmark, and none that there is not", async () => {
+  const named = [...(await read("docs/benchmarks.md")).matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name);
+  const { BENCHES } = await import("../src/cli/bench/benches.ts");
+  expect(named).toEqual(BENCHES.map(({ name }) => name));
+});
+
+test("every benchmark can be run alone", async () => {
+  const { BENCHES } = await import("../src/cli/bench/benches.ts");
+  for (const { name } of BENCHES) expect(await read(`bench/${name}.ts`)).toContain(`await runAlone("${name}")`);
 });

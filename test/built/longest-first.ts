@@ -14,6 +14,7 @@ const FIRST: readonly string[] = [
   "test/actors/exit.test.ts",
   "test/lab/persistence.test.ts",
   "test/examples.test.ts",
+  "test/cli/bench/benches.test.ts",
   "test/actors/stuck.test.ts",
   "test/storage/kill.test.ts",
   "test/lab/agreement.test.ts",

@@ -79,11 +79,12 @@ describe("the package", { timeout: LONG_MS }, () => {
     expect(testing).toContain("spawnCluster");
   });
 
-  test("measures, in threads of its own, with what it brings along", async () => {
-    const program = join("node_modules/flotilla/dist/cli/main.js");
+  test("measures, in threads and processes of its own, with what it brings along", async () => {
+    const program = "node_modules/flotilla/dist/cli/main.js";
     const size = ["--peers", "1", "--outstanding", "1", "--seconds", "0.05", "--runs", "1"];
-    const { stdout } = await run(process.execPath, [program, "bench", "limit", ...size], { cwd: project });
+    const { stdout } = await run(process.execPath, [program, "bench", "limit", "start", ...size], { cwd: project });
     expect(stdout).toMatch(/bare pipeline .*\n +flotilla /);
+    expect(stdout).toMatch(/first commit ms.*\nflotilla +built +new .*\nflotilla +built +used /);
     expect(stdout).not.toContain("not run");
   });
 

@@ -6,6 +6,7 @@ import { limit } from "./limit.ts";
 import { reads } from "./reads.ts";
 import { recovery } from "./recovery.ts";
 import { sequential } from "./sequential.ts";
+import { start } from "./start.ts";
 import { throughput } from "./throughput.ts";
 import { versus } from "./versus.ts";
 
@@ -18,6 +19,7 @@ export const BENCHES: readonly Bench[] = [
   sequential,
   failover,
   recovery,
+  start,
   growth,
   versus,
 ];

@@ -105,6 +105,7 @@ async function runOnce(
         ...run.latencies.summary(),
         "done/s": run.done / run.span.seconds,
         "loop late p99 ms": run.lateness.quantile(0.99),
+        "unanswered at the end": run.unanswered,
         "CPU µs a command": (run.span.cpuSeconds * 1e6) / run.done,
         "RSS MB": run.span.rssMb,
         failed: run.failures,

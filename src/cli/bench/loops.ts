@@ -60,6 +60,7 @@ export async function closedLoop(
         done = 0;
         failures = 0;
       },
+      isEmpty: () => done + failures === 0,
       end: () => ({ done, failures, latencies }),
     });
   } finally {
@@ -72,7 +73,7 @@ export async function closedLoop(
 export interface OpenLoopRun extends LoopRun {
   /** How late the loop itself was: from when a call was due to when it was made. It is part of the latencies. */
   readonly lateness: Latencies;
-  /** How many calls were never answered in the time that counts. */
+  /** How many calls were not answered yet when the time was over. They are waited for. */
   readonly unanswered: number;
 }
 
@@ -81,58 +82,54 @@ export interface OpenLoopRun extends LoopRun {
  * was due, so that what waits behind a stall is counted too (no coordinated omission).
  */
 export async function openLoop(call: Call, options: LoopOptions & { readonly rate: number }): Promise<OpenLoopRun> {
-  let latencies = new Latencies();
-  let lateness = new Latencies();
-  let counted = lateness;
+  const newPhase = () => ({ latencies: new Latencies(), lateness: new Latencies(), failures: 0 });
+  // What is due in a phase belongs to it, however late it is made or answered.
+  let phase = newPhase();
+  let counted = phase;
   let done = 0;
-  let failures = 0;
   let made = 0;
   const waiting = new Set<Promise<void>>();
   const begunAt = performance.now();
+  const dueAt = (at: number) => begunAt + (at * 1_000) / options.rate;
   const issue = () => {
     const now = performance.now();
     for (let due = dueAt(made); due <= now; due = dueAt(++made)) {
-      const [seen, late] = [latencies, lateness];
-      late.record(performance.now() - due);
+      const own = phase;
+      own.lateness.record(performance.now() - due);
       const answered = call(0, made).then(
         () => {
-          seen.record(performance.now() - due);
+          own.latencies.record(performance.now() - due);
           done++;
         },
         () => {
-          failures++;
+          own.failures++;
         },
       );
       waiting.add(answered);
       answered.finally(() => waiting.delete(answered));
     }
   };
-  const dueAt = (at: number) => begunAt + (at * 1_000) / options.rate;
   const timer = setInterval(issue, 1);
   try {
     const run = await measure(options, {
       begin() {
-        latencies = new Latencies();
-        lateness = new Latencies();
-        done = 0;
-        failures = 0;
-      },
-      end: () => {
-        // Those that are due by now count, even if the timer is late.
         issue();
-        const seen = { done, failures, latencies };
-        counted = lateness;
+        phase = newPhase();
+        done = 0;
+      },
+      isEmpty: () => false,
+      end() {
+        issue();
+        counted = phase;
         // What is due from now on does not count, though the loop goes on for a moment.
-        latencies = new Latencies();
-        lateness = new Latencies();
-        return seen;
+        phase = newPhase();
+        return { done, failures: 0, latencies: counted.latencies };
       },
     });
     clearInterval(timer);
     const unanswered = waiting.size;
-    // Those that were due in time belong to the distribution, however long they take.
     await Promise.all(waiting);
-    return { ...run, lateness: counted, unanswered };
+    return { ...run, failures: counted.failures, lateness: counted.lateness, unanswered };
   } finally {
     clearInterval(timer);
     await Promise.all(waiting);
@@ -141,13 +138,19 @@ export async function openLoop(call: Call, options: LoopOptions & { readonly rat
 
 async function measure(
   { seconds, warmUpSeconds = seconds / 4, during, signal, onBegin, onEnd }: LoopOptions,
-  counts: { readonly begin: () => void; readonly end: () => Omit<LoopRun, "span"> },
+  counts: {
+    readonly begin: () => void;
+    /** While this holds the time that counts goes on: of no call at all nothing can be said. */
+    readonly isEmpty: () => boolean;
+    readonly end: () => Omit<LoopRun, "span">;
+  },
 ): Promise<LoopRun> {
   await sleep(warmUpSeconds * 1_000, undefined, { signal });
   await onBegin?.();
   counts.begin();
   const stop = startSpan();
   await (during === undefined ? sleep(seconds * 1_000, undefined, { signal }) : during());
+  while (counts.isEmpty()) await sleep(1, undefined, { signal });
   const run = { span: stop(), ...counts.end() };
   await onEnd?.();
   return run;

@@ -79,6 +79,14 @@ describe("the open loop", () => {
     expect(latencies.quantile(0.5)).toBeGreaterThan(150);
   });
 
+  test("counts as failures those that fail long after they were due, too", async () => {
+    const call = () => sleep(400).then(() => Promise.reject(new Error("no")));
+    const run = await openLoop(call, { rate: 100, seconds: 0.2, warmUpSeconds: 0, signal });
+    expect(run.latencies.count).toBe(0);
+    expect(run.failures).toBeGreaterThanOrEqual(19);
+    expect(run.failures).toBe(run.lateness.count);
+  });
+
   test("calls as often as it was told, however late a timer is", async () => {
     const { latencies, lateness, failures } = await openLoop(async () => {}, {
       rate: 2_000,

@@ -90,11 +90,12 @@ collect(Leader, Value, From, Until, Times) ->
     receive
         {ra_event, _, {applied, Applied}} ->
             Now = now_us(),
-            [put(Leader, At + 31, Value) || {{At, _}, _} <- Applied, Now < Until],
+            [put(Leader, At + 31, Value) || {{At, _}, _} <- Applied],
             New = [Now - Sent || {{_, Sent}, _} <- Applied, Now >= From],
-            case Now >= Until of
-                true -> {New ++ Times, Now};
-                false -> collect(Leader, Value, From, Until, New ++ Times)
+            %% Of no command at all nothing could be said.
+            case {Now >= Until, New ++ Times} of
+                {true, [_ | _] = All} -> {All, Now};
+                {_, All} -> collect(Leader, Value, From, Until, All)
             end;
         {ra_event, _, {rejected, {not_leader, undefined, {At, _}}}} ->
             put(Leader, At, Value),
@@ -109,13 +110,14 @@ collect(Leader, Value, From, Until, Times) ->
 reads(Leader, Outstanding, From, Until) ->
     Self = self(),
     Readers = [spawn_link(fun() -> read(Leader, At, From, Until, Self, []) end) || At <- lists:seq(1, Outstanding)],
-    {lists:append([receive {Reader, Times} -> Times end || Reader <- Readers]), Until}.
+    Times = lists:append([receive {Reader, Own} -> Own end || Reader <- Readers]),
+    {Times, now_us()}.
 
 read(Leader, At, From, Until, Parent, Times) ->
     Sent = now_us(),
     Key = key(At),
     {ok, _, _} = ra:consistent_query(Leader, fun(State) -> maps:get(Key, State, undefined) end, 30000),
     Now = now_us(),
-    New = if Now >= From, Now < Until -> [Now - Sent | Times]; true -> Times end,
-    if Now >= Until -> Parent ! {self(), New}; true -> read(Leader, At + 31, From, Until, Parent, New) end.
+    New = if Now >= From -> [Now - Sent | Times]; true -> Times end,
+    if Now >= Until, New =/= [] -> Parent ! {self(), New}; true -> read(Leader, At + 31, From, Until, Parent, New) end.
 `;
