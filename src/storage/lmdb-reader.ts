@@ -1,6 +1,7 @@
 import type { Database } from "lmdb";
 import { InvariantError } from "../raft/errors.ts";
-import { brokenFile, MAX_TABLES, pageOf } from "./lmdb.ts";
+import { brokenFile } from "./lmdb.ts";
+import { MAX_TABLES, pageOf } from "./lmdb-tables.ts";
 import { keyBytes, keyText } from "./machine-keys.ts";
 import type { NumberedTable, Records, Table } from "./records.ts";
 

@@ -1,12 +1,13 @@
-import type { Database, RootDatabase, Transaction } from "lmdb";
+import type { RootDatabase } from "lmdb";
 import { RaftError } from "../raft/errors.ts";
 import { corrupt, storageError } from "./codec.ts";
 import type { Gate } from "./gate.ts";
 import { dataFile, hasDataFile, prepareFolder, sync, syncFolders } from "./lmdb-file.ts";
+import { MAX_TABLES, openTables, pageOf, type Tables } from "./lmdb-tables.ts";
 import { keyBytes, keyText } from "./machine-keys.ts";
 import { openRecords, storeLost } from "./opening.ts";
 import { RecordStore } from "./record-store.ts";
-import type { FrozenTable, KeyedRecord, KeyRange, NumberedTable, Records, RecordWrite, Table } from "./records.ts";
+import type { FrozenTable, NumberedTable, Records, RecordWrite } from "./records.ts";
 import { noRoom } from "./room.ts";
 import type { Durability, StoreOptions } from "./store.ts";
 
@@ -54,11 +55,6 @@ export class LmdbStore extends RecordStore {
   }
 }
 
-/** The tables of an environment. That of the machine has keys in bytes of our own making. */
-export interface Tables extends Readonly<Record<Exclude<Table, "machine">, Database<Uint8Array, string | number>>> {
-  readonly machine: Database<Uint8Array, Uint8Array>;
-}
-
 /** What an error of LMDB is about when the file is to blame: page not found, corrupted, version mismatch, invalid. */
 const BROKEN_FILE = new Set<unknown>([-30797, -30796, -30794, -30793]);
 
@@ -102,17 +98,6 @@ export async function openEnvironment({
     await native(() => root.close());
     throw error;
   }
-}
-
-/** Those of a store, and the one in which LMDB keeps their names. */
-export const MAX_TABLES = 6;
-
-/** Opens or makes the tables. */
-export function openTables(root: RootDatabase<Uint8Array, string | number>): Tables {
-  // Keys in lmdb's ordered encoding: as 32-bit integers, the other choice, indices would wrap.
-  const table = (name: Table) => root.openDB<Uint8Array, string | number>({ name, encoding: "binary" });
-  const machine = root.openDB<Uint8Array, Uint8Array>({ name: "machine", encoding: "binary", keyEncoding: "binary" });
-  return { meta: table("meta"), log: table("log"), terms: table("terms"), snapshot: table("snapshot"), machine };
 }
 
 function lmdbRecords(
@@ -185,25 +170,6 @@ function lmdbRecords(
       if (durability === "process") sync(dataFile(path));
     },
   };
-}
-
-const PAGE_BYTES = 1 << 20;
-
-/** The records of a range of `machine`; of a frozen state when it is given one. */
-export function pageOf(
-  table: Tables["machine"],
-  { from, to, limit }: KeyRange,
-  transaction?: Transaction,
-): KeyedRecord[] {
-  const range = { start: keyBytes(from), end: keyBytes(to), limit, ...(transaction && { transaction }) };
-  const records: KeyedRecord[] = [];
-  let bytes = 0;
-  for (const { key, value } of table.getRange(range)) {
-    records.push({ key: keyText(key), value });
-    bytes += value.byteLength;
-    if (bytes >= PAGE_BYTES) break;
-  }
-  return records;
 }
 
 const APPEND = { append: true };

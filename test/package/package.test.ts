@@ -72,7 +72,14 @@ describe("the package", { timeout: LONG_MS }, () => {
     const prints = names.map((_, at) => `console.log(Object.keys(m${at}).join(" "));`);
     await writeFile(join(project, "imports.js"), [...imports, ...prints].join("\n"));
     const [main, raft, storage, kv, testing] = (await node("imports.js")).trim().split("\n");
-    expect(main?.split(" ")).toEqual(["KeyValueMap", "Peer", "RaftError", "Session", "Supervisor"]);
+    expect(main?.split(" ")).toEqual([
+      "KeyValueMap",
+      "Peer",
+      "RaftError",
+      "Session",
+      "Supervisor",
+      "durableKeyValueMap",
+    ]);
     expect(raft).toContain("Raft");
     expect(storage).toContain("LmdbStore");
     expect(kv).toBe("KvClient");
