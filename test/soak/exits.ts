@@ -33,7 +33,8 @@ export async function exits({ times, seed, dist }: SoakOptions, limitMs = LIMIT_
       acknowledged += app.histories().reduce((sum, history) => sum + history.acknowledged.length, 0);
     }
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    // A process that was reading a store for the last app may end a moment after it.
+    rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
   return { exits: times, acknowledged, "process.exit to the end of the process": distribution(took) };
 }
