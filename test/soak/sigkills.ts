@@ -31,7 +31,7 @@ export async function sigkills({ times, seed, dist }: SoakOptions) {
       const supervisor = await Supervisor.start({ directory });
       await audit(supervisor, histories).finally(() => supervisor.stop());
     } finally {
-      rmSync(directory, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     }
     acknowledged += histories.reduce((sum, history) => sum + history.acknowledged.length, 0);
   }
