@@ -203,30 +203,30 @@ const SNAPSHOTS: readonly Mutant[] = [
     "if (effects.restore !== undefined) this.#restore(effects.restore);",
     "if (effects.restore !== undefined) this.#snapshotter = undefined;",
   ]),
-  mutant("actors/shell.ts", "a snapshot is labelled with an earlier index", [
+  mutant("actors/own-snapshots.ts", "a snapshot is labelled with an earlier index", [
     "const head = { index, term, time,",
     "const head = { index: Math.max(2, index - 1), term, time,",
   ]),
-  mutant("actors/shell.ts", "a snapshot has the term of a later entry", [
-    "const term = this.#raft.log.termAt(this.#replica.lastApplied);",
-    "const term = this.#raft.log.termAt(Math.min(this.#raft.log.lastIndex, this.#replica.lastApplied + 1));",
+  mutant("actors/own-snapshots.ts", "a snapshot has the term of a later entry", [
+    "const term = raft.log.termAt(index);",
+    "const term = raft.log.termAt(Math.min(raft.log.lastIndex, index + 1));",
   ]),
   mutant("machine/sessions.ts", "the sessions are not in the snapshot", [
-    "    for (const record of records) {\n",
-    "    for (const record of [...records].slice(0, 0)) {\n",
+    "Array.from(records, (record) => {",
+    "Array.from([...records].slice(0, 0), (record) => {",
   ]),
   mutant(
     "machine/key-value.ts",
     "the state is merged with the snapshot's",
     [
       "    const cells = new Map<string, Cell>();\n    let head",
-      "    const cells = new Map(this.#cells);\n    let head",
+      "    const cells = new Map(this.#cells.all().map((cell) => [cell.key, cell] as const));\n    let head",
     ],
     ["    if (head?.[0] !== cells.size) {", "    if (head === undefined) {"],
   ),
   mutant("machine/key-value.ts", "a snapshot shows what was written after it", [
-    "return chunks(Array.from(this.#cells.values()), this.#index);",
-    "const cells = this.#cells;\n    return { [Symbol.iterator]: () => chunks([...cells.values()], this.#index)[Symbol.iterator]() };",
+    "const cells = this.#cells.all();\n    return chunks(cells, cells.length, this.#index);",
+    "const cells = this.#cells;\n    return { [Symbol.iterator]: () => chunks(cells.all(), cells.size, this.#index)[Symbol.iterator]() };",
   ]),
   mutant("actors/snapshotter.ts", "the last chunk of a snapshot is left out", [
     "    if (this.#filled > 0 || done) {",
@@ -236,8 +236,8 @@ const SNAPSHOTS: readonly Mutant[] = [
 
 const APPLYING: readonly Mutant[] = [
   mutant("actors/replica.ts", "the last entry of a snapshot is applied again", [
-    "    this.#lastApplied = index;\n    this.#lastTime = time;\n  }",
-    "    this.#lastApplied = index - 1;\n    this.#lastTime = time;\n  }",
+    "    this.#lastApplied = index;\n    this.#lastTime = time;\n    if (machine",
+    "    this.#lastApplied = index - 1;\n    this.#lastTime = time;\n    if (machine",
   ]),
   mutant("actors/pending.ts", "who waits at an index gets the result of another's command", [
     "const superseded = waiting.term !== term;",
@@ -250,12 +250,12 @@ const APPLYING: readonly Mutant[] = [
     ["if (sequence !== session.lastSequence + 1) {", "if (sequence > session.lastSequence + 1) {"],
   ),
   mutant("actors/shell.ts", "answers leave before the save", [
-    "      this.#send(effects.before);\n",
-    "      this.#send([...effects.before, ...effects.after]);\n",
+    "      this.#outbox.send(effects.before);\n",
+    "      this.#outbox.send([...effects.before, ...effects.after]);\n",
   ]),
   mutant("actors/shell.ts", "a write that failed is passed over", [
-    "        store.save(effects.save);\n",
-    "        try {\n          store.save(effects.save);\n        } catch (error) {\n          if (!(error instanceof RaftError)) throw error;\n        }\n",
+    "        this.#save(effects.save);\n",
+    "        try {\n          this.#save(effects.save);\n        } catch (error) {\n          if (!(error instanceof Error && error.name === 'RaftError')) throw error;\n        }\n",
   ]),
   mutant("actors/shell.ts", "a peer applies what is not committed", [
     "const { commitIndex, log } = this.#raft;\n    const { clock }",
