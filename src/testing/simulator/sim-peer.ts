@@ -69,6 +69,8 @@ export class SimPeer {
   failing: { readonly isDone: boolean; readonly downMs: number } | undefined;
   downMs = 0;
   lives = 0;
+  /** Its store was opened before; one whose disk failed at the very first time was not. */
+  #isBorn = false;
   #armed: ArmedCrash | undefined;
   readonly #options: PeerOptions;
   /** How long the turn that is under way has taken. */
@@ -101,7 +103,7 @@ export class SimPeer {
     const armed = this.#armed;
     this.#armed = undefined;
     let process: Process | undefined;
-    const lives = ++this.lives;
+    this.lives++;
     const at = (point: CrashPoint) => {
       if (process !== undefined) process.at(point);
       else if (armed?.point === point && armed.skip-- <= 0) throw new Killed(point);
@@ -111,7 +113,8 @@ export class SimPeer {
       Object.assign(this.disk, { latencyMs: () => 1, onDelay: () => at("before commit") });
       this.#beginWrite();
       const identity = { cluster: "simulated", peer: this.id, store: `store of ${this.id}` };
-      const store = MemoryStore.open({ disk: this.disk, identity, configuration: { voters: ids }, born: lives > 1 });
+      const store = MemoryStore.open({ disk: this.disk, identity, configuration: { voters: ids }, born: this.#isBorn });
+      this.#isBorn = true;
       this.image.checkFound(store.state);
       at("after opening");
       const machine = checker.watch(createMachine(), `${this.id} (life ${store.state.incarnation})`);

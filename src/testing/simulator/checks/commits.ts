@@ -1,4 +1,5 @@
 import type { Replica } from "../../../actors/replica.ts";
+import { RaftError } from "../../../raft/errors.ts";
 import type { PeerId } from "../../../raft/message.ts";
 import { majority } from "../../../raft/quorum.ts";
 import type { DiskImage } from "./disk-image.ts";
@@ -33,7 +34,8 @@ export class Commits {
   /** A process has moved its commit index on. */
   check(subject: Subject): void {
     const { commitIndex, log, snapshot } = subject.raft;
-    if (commitIndex > this.lastIndex) this.#add(subject, commitIndex);
+    // Whose disk is damaged finds out by itself; what it cannot read, another has.
+    if (commitIndex > this.lastIndex && !this.#add(subject, commitIndex)) return;
     // State Machine Safety (Figure 3, §5.4.3). With Log Matching the last entry speaks for all before it.
     const term = snapshot?.index === commitIndex ? snapshot.term : log.termAt(commitIndex);
     expectThat(term === undefined || term === this.#terms[commitIndex], "state-machine safety", () => {
@@ -75,12 +77,15 @@ export class Commits {
     });
   }
 
-  #add(subject: Subject, commitIndex: number): void {
+  /** @returns false when the process cannot read what it has committed. */
+  #add(subject: Subject, commitIndex: number): boolean {
     const from = this.lastIndex + 1;
     const { log, currentTerm } = subject.raft;
     let index = from;
     while (index <= commitIndex) {
-      for (const batch of log.read(index, commitIndex)) {
+      const batches = readable(() => log.read(index, commitIndex));
+      if (batches === undefined) return false;
+      for (const batch of batches) {
         for (; index <= batch.lastIndex; index++) {
           this.#terms[index] = batch.term;
           this.#committedIn[index] = currentTerm;
@@ -101,6 +106,7 @@ export class Commits {
       if (leader.raft.role !== "leader") this.#leaders.delete(leader);
       else if (leader.raft.currentTerm > currentTerm) this.#checkHas(leader, commitIndex);
     }
+    return true;
   }
 
   /** §5.3: committed means stored on a majority of the servers; on their disks, those of dead ones too. */
@@ -121,5 +127,15 @@ export class Commits {
       const has = found === undefined ? `ends with ${log.lastIndex}` : `has one of term ${found} there`;
       return `${nameOf(leader)} leads in term ${currentTerm}; entry ${index} of term ${this.#terms[index]} is committed, and its log ${has}`;
     });
+  }
+}
+
+/** Undefined when the bytes on the disk are not what was written. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RaftError && error.code === "ERR_STORAGE_CORRUPT") return undefined;
+    throw error;
   }
 }
