@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Attempt, commandOf, type History } from "../../src/cli/demo/history.ts";
-import { type Evidence, judge, type LogEntry } from "../../src/cli/demo/verdict.ts";
+import { type Evidence, judge, type LogEntry, type PeerLog } from "../../src/cli/demo/verdict.ts";
 
 const CLIENT = "run-1";
 const TERM = 3;
@@ -30,14 +30,26 @@ function evidence(outcomes: readonly Outcome[], applied: readonly number[]): Evi
     histories,
     values,
     peers: ids.map((id) => ({ id, lastApplied: log.length, digest: "d1" })),
-    logs: ids.map((id) => ({ id, entries: log })),
+    logs: ids.map((id) => peerLog(id, log)),
   };
+}
+
+function peerLog(id: string, entries: readonly LogEntry[]): PeerLog {
+  return { id, firstIndex: entries[0]?.index ?? 1, lastIndex: entries.at(-1)?.index ?? 0, entries };
+}
+
+/** The log without what comes before `index`, as after a snapshot. */
+function compacted(given: Evidence, id: string, index: number): Evidence {
+  const shortened = (log: PeerLog): PeerLog => {
+    return { ...log, firstIndex: index, entries: [...log.entries].filter((entry) => entry.index >= index) };
+  };
+  return { ...given, logs: given.logs.map((log) => (log.id === id ? shortened(log) : log)) };
 }
 
 function withLog(given: Evidence, id: string, change: (log: LogEntry[]) => LogEntry[]): Evidence {
   return {
     ...given,
-    logs: given.logs.map((log) => (log.id === id ? { id, entries: change([...log.entries]) } : log)),
+    logs: given.logs.map((log) => (log.id === id ? peerLog(id, change([...log.entries])) : log)),
   };
 }
 
@@ -55,10 +67,9 @@ describe("the verdict", () => {
     const given = evidence(["acked"], [0]);
     const [first] = given.logs;
     const left = { index: FIRST + 1, term: TERM, kind: 1, command: commandOf("earlier-1", 7) };
-    const logs = given.logs.map(({ id }) => ({
-      id,
-      entries: [...(first?.entries ?? []), left, { ...left, index: FIRST + 2 }],
-    }));
+    const logs = given.logs.map(({ id }) =>
+      peerLog(id, [...(first?.entries ?? []), left, { ...left, index: FIRST + 2 }]),
+    );
     expect(judge({ ...given, logs, values: new Map(given.values).set("earlier-1/0", "7 7 ") })).toEqual([]);
   });
 
@@ -134,8 +145,32 @@ describe("the verdict", () => {
       expect(judge(changed)).toEqual(["the logs of p1 and p3 differ at index 4"]);
     }
     const shorter = withLog(given, "p3", (log) => log.slice(0, -1));
-    expect(judge(shorter)).toEqual(["the log of p1 has 4 entries, that of p3 only 3"]);
+    expect(judge(shorter)).toEqual(["the log of p1 ends at index 4, that of p3 at 3"]);
     const longer = withLog(given, "p3", (log) => [...log, { index: 5, term: TERM, kind: 0, command: undefined }]);
-    expect(judge(longer)).toEqual(["the logs of p1 and p3 differ at index 5"]);
+    expect(judge(longer)).toEqual(["the log of p1 ends at index 4, that of p3 at 5"]);
+  });
+
+  test("finds nothing wrong with logs that were compacted at different places", () => {
+    const given = evidence(["acked", "acked", "acked", "acked"], [0, 1, 2, 3]);
+    const someLeft = compacted(compacted(compacted(given, "p1", 5), "p2", 4), "p3", 6);
+    expect(judge(someLeft)).toEqual([]);
+    expect(judge(compacted(compacted(compacted(given, "p1", 7), "p2", 7), "p3", 7))).toEqual([]);
+  });
+
+  test("finds a difference in what two compacted logs still have in common", () => {
+    const given = evidence(["acked", "acked", "acked"], [0, 1, 2]);
+    const changed = withLog(given, "p1", (log) =>
+      log.map((entry) => (entry.index === 5 ? { ...entry, term: 2 } : entry)),
+    );
+    expect(judge(compacted(compacted(changed, "p1", 5), "p3", 4))).toEqual(["the logs of p2 and p1 differ at index 5"]);
+  });
+
+  test("judges commands that every peer has compacted away by the state", () => {
+    const lost = evidence(["acked", "acked", "acked"], [1, 2]);
+    const attempts: Attempt[] = [{ outcome: "acked", index: FIRST, term: TERM }];
+    attempts.push({ outcome: "acked", index: 3, term: TERM }, { outcome: "acked", index: 4, term: TERM });
+    const given = { ...lost, histories: [{ client: CLIENT, attempts }] };
+    const tail = compacted(compacted(compacted(given, "p1", 4), "p2", 4), "p3", 4);
+    expect(judge(tail)).toEqual(["command 0 of run-1 was acknowledged, and is not in the state"]);
   });
 });

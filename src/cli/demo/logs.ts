@@ -4,7 +4,7 @@ import { EntryKind, forEachEntry } from "../../raft/entry.ts";
 import { noGate } from "../../storage/gate.ts";
 import { LmdbStore } from "../../storage/lmdb.ts";
 import type { Store } from "../../storage/store.ts";
-import type { Evidence, LogEntry } from "./verdict.ts";
+import type { LogEntry, PeerLog } from "./verdict.ts";
 
 const READ_BYTES = 1 << 20;
 
@@ -15,19 +15,20 @@ const READ_BYTES = 1 << 20;
 export async function withLogs<Result>(
   directory: string,
   peers: readonly string[],
-  use: (logs: Evidence["logs"]) => Result,
+  use: (logs: readonly PeerLog[]) => Result,
 ): Promise<Result> {
   const cluster = await openDirectory({ directory, peers, durability: "disk" });
   const stores: LmdbStore[] = [];
   try {
-    const logs: { id: string; entries: Iterable<LogEntry> }[] = [];
+    const logs: PeerLog[] = [];
     for (const { id, path, store, born } of cluster.peers) {
       const identity = { cluster: cluster.cluster, peer: id, store };
       const configuration = { voters: peers };
       // No thread is terminated here, so there is nothing to guard against.
       const opened = await LmdbStore.open({ path, identity, configuration, born, durability: "disk", gate: noGate });
       stores.push(opened);
-      logs.push({ id, entries: entriesOf(opened) });
+      const { firstIndex, lastIndex } = opened.state;
+      logs.push({ id, firstIndex, lastIndex, entries: entriesOf(opened) });
     }
     return use(logs);
   } finally {

@@ -28,7 +28,7 @@ export function report(
     problems.length === 0
       ? [
           `every acknowledged command is there once and in order; none of unknown outcome is there twice`,
-          `all ${peers.length} logs on disk are the same; all ${peers.length} peers have applied ${first?.lastApplied} entries ` +
+          `all ${peers.length} logs on disk agree; all ${peers.length} peers have applied ${first?.lastApplied} entries ` +
             `and have the state ${first?.digest.slice(0, 16)}`,
           "PASSED",
         ]

@@ -18,26 +18,44 @@ export interface FinalPeer {
   readonly digest: string;
 }
 
+/** A peer's log. What a snapshot covers may be compacted away, at another place on each peer. */
+export interface PeerLog {
+  readonly id: string;
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  /** From `firstIndex` to `lastIndex`; gone through once. */
+  readonly entries: Iterable<LogEntry>;
+}
+
 /** All that the verdict rests on. */
 export interface Evidence {
   readonly histories: readonly History[];
   /** The texts in the state, by key. */
   readonly values: ReadonlyMap<string, unknown>;
   readonly peers: readonly FinalPeer[];
-  /** Of every peer; each is gone through once. */
-  readonly logs: readonly { readonly id: string; readonly entries: Iterable<LogEntry> }[];
+  /** Of every peer. */
+  readonly logs: readonly PeerLog[];
 }
 
-/** Holds the cluster to what it promised. @returns a sentence for each thing that is wrong; none, and all is well. */
+/**
+ * Holds the cluster to what it promised. Commands that every peer has compacted away are judged by the state alone.
+ * @returns a sentence for each thing that is wrong; none, and all is well.
+ */
 export function judge({ histories, values, peers, logs }: Evidence): string[] {
-  const [first, ...others] = logs;
-  const reference = first === undefined ? [] : [...first.entries];
+  const [longest, ...others] = logs.toSorted((one, other) => one.firstIndex - other.firstIndex);
+  if (longest === undefined) return ["there are no peers"];
+  const reference = { ...longest, entries: [...longest.entries] };
   return [
     ...differingPeers(peers),
-    ...others.flatMap(({ id, entries }) => differingLog(first?.id ?? "", reference, id, entries)),
+    ...others.flatMap((log) => differingLog(reference, log)),
     ...histories.flatMap((history) => wrongInState(history, values)),
     ...wrongInLog(histories, reference),
   ];
+}
+
+/** The log that reaches back furthest. */
+interface ReferenceLog extends PeerLog {
+  readonly entries: readonly LogEntry[];
 }
 
 /** State Machine Safety (Figure 3), by its outcome: all have applied as much, and it made the same of all. */
@@ -52,21 +70,16 @@ function differingPeers(peers: readonly FinalPeer[]): string[] {
     });
 }
 
-/** Log Matching (Figure 3). The first difference says it all. */
-function differingLog(
-  firstId: string,
-  reference: readonly LogEntry[],
-  id: string,
-  entries: Iterable<LogEntry>,
-): string[] {
-  let at = 0;
+/** Log Matching (Figure 3), where both still have their logs. The first difference says it all. */
+function differingLog(reference: ReferenceLog, { id, lastIndex, entries }: PeerLog): string[] {
   for (const entry of entries) {
-    if (!isDeepStrictEqual(entry, reference[at]))
-      return [`the logs of ${firstId} and ${id} differ at index ${entry.index}`];
-    at++;
+    if (entry.index > reference.lastIndex) break;
+    if (!isDeepStrictEqual(entry, reference.entries[entry.index - reference.firstIndex])) {
+      return [`the logs of ${reference.id} and ${id} differ at index ${entry.index}`];
+    }
   }
-  if (at === reference.length) return [];
-  return [`the log of ${firstId} has ${reference.length} entries, that of ${id} only ${at}`];
+  if (lastIndex === reference.lastIndex) return [];
+  return [`the log of ${reference.id} ends at index ${reference.lastIndex}, that of ${id} at ${lastIndex}`];
 }
 
 /**
@@ -105,13 +118,12 @@ function wrongInState(history: History, values: ReadonlyMap<string, unknown>): s
 }
 
 /** Each acknowledged command stands where its acknowledgement said, and no command anywhere else too. */
-function wrongInLog(histories: readonly History[], log: readonly LogEntry[]): string[] {
+function wrongInLog(histories: readonly History[], { firstIndex, entries }: ReferenceLog): string[] {
   const problems: string[] = [];
-  const offset = log[0]?.index ?? 0;
   for (const { client, attempts } of histories) {
     attempts.forEach((attempt, number) => {
-      if (attempt.outcome !== "acked") return;
-      const entry = log[attempt.index - offset];
+      if (attempt.outcome !== "acked" || attempt.index < firstIndex) return;
+      const entry = entries[attempt.index - firstIndex];
       if (entry?.term === attempt.term && isDeepStrictEqual(entry.command, commandOf(client, number))) return;
       const where = `index ${attempt.index} in term ${attempt.term}`;
       problems.push(
@@ -121,7 +133,7 @@ function wrongInLog(histories: readonly History[], log: readonly LogEntry[]): st
   }
   const times = new Map<string, number>();
   const clients = new Set(histories.map(({ client }) => client));
-  for (const { command } of log) {
+  for (const { command } of entries) {
     const append = command as Partial<Append> | undefined;
     // Other clients may have used the directory before.
     if (typeof append?.key !== "string" || !clients.has(append.key.slice(0, append.key.lastIndexOf("/")))) continue;
