@@ -12,6 +12,7 @@ import { monotonicNow } from "./monotonic.ts";
 import { freezeIfAsked } from "./pause.ts";
 import { errorData, type LaneRequest, type PeerData, type PeerNotice, type PeerOrder } from "./protocol.ts";
 import { RecordFile, recordPath } from "./record-file.ts";
+import { RecordedRaft } from "./recorded-raft.ts";
 import { Shell } from "./shell.ts";
 import { timingOf } from "./timing.ts";
 import type { Delivery } from "./wire.ts";
@@ -72,7 +73,9 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     onSnapshotFailed: (error) => report({ kind: "snapshot-failed", error: errorData(error, "ERR_MACHINE_THREW") }),
     publish,
     trace: data.trace,
-    record,
+    createRaft:
+      record &&
+      ((raft, stored, reader, clock, tell) => new RecordedRaft(raft, stored, reader, clock, { sink: record, tell })),
   });
 
   const mailbox = new Mailbox([

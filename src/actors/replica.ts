@@ -24,6 +24,8 @@ const NOTHING: Applied = { result: undefined, threw: undefined };
 export class Replica {
   readonly #id: PeerId;
   readonly #machine: StateMachine | DurableState;
+  /** The machine, when it is a durable one. */
+  readonly #durable: DurableState | undefined;
   readonly #calls: Pick<MachineCalls, "enter" | "leave">;
   #sessions = new Sessions();
   #lastApplied = 0;
@@ -35,6 +37,7 @@ export class Replica {
   constructor(id: PeerId, machine: StateMachine | DurableState, calls: Pick<MachineCalls, "enter" | "leave">) {
     this.#id = id;
     this.#machine = machine;
+    this.#durable = machine instanceof DurableState ? machine : undefined;
     this.#calls = calls;
   }
 
@@ -54,7 +57,7 @@ export class Replica {
 
   /** Undefined for a machine in memory, and when the store has all; else about how many bytes it lacks. */
   get unsavedBytes(): number | undefined {
-    return this.#machine instanceof DurableState && this.#hasChanged ? this.#machine.waitingBytes : undefined;
+    return this.#hasChanged ? this.#durable?.waitingBytes : undefined;
   }
 
   /**
@@ -64,8 +67,8 @@ export class Replica {
    */
   start({ applied, snapshot }: Pick<StoredState, "applied" | "snapshot">, chunks: () => Iterable<Uint8Array>): void {
     const isBehind = snapshot !== undefined && snapshot.index > (applied?.index ?? 0);
-    if (this.#machine instanceof DurableState && !isBehind) {
-      this.#open(this.#machine, applied ?? { index: 0, time: 0, version: this.version });
+    if (this.#durable !== undefined && !isBehind) {
+      this.#open(this.#durable, applied ?? { index: 0, time: 0, version: this.version });
     } else if (snapshot !== undefined) {
       this.restore(snapshot, chunks());
     }
@@ -90,20 +93,20 @@ export class Replica {
     this.#calls.enter("query", this.#lastApplied);
     const answered = answer(this.#machine, query, this.#lastApplied);
     this.#calls.leave();
-    if (this.#machine instanceof DurableState) this.#machine.checkReadings();
+    this.#durable?.checkReadings();
     return answered;
   }
 
   /** What the store lacks of a durable machine and its sessions; once it is saved, `saved` is to be called. */
   change(): MachineChange | undefined {
-    if (!(this.#machine instanceof DurableState) || !this.#hasChanged) return undefined;
+    if (this.#durable === undefined || !this.#hasChanged) return undefined;
     const applied = { index: this.#lastApplied, time: this.#lastTime, version: this.version };
-    return this.#machine.change(applied, this.#sessions.takeChanges());
+    return this.#durable.change(applied, this.#sessions.takeChanges());
   }
 
   saved(): void {
     this.#hasChanged = false;
-    if (this.#machine instanceof DurableState) this.#machine.saved();
+    this.#durable?.saved();
   }
 
   /** A frozen view of the whole, pulled later. The store has all there is. */
@@ -115,7 +118,7 @@ export class Replica {
 
   /** Nothing more of the last `snapshot` is pulled. */
   releaseSnapshot(): void {
-    if (this.#machine instanceof DurableState) this.#machine.release();
+    this.#durable?.release();
   }
 
   /**
@@ -181,7 +184,7 @@ export class Replica {
       this.#calls.enter("apply", at.index);
       const applied = applyCommand(this.#machine, command, at);
       this.#calls.leave();
-      if (this.#machine instanceof DurableState) this.#machine.checkReadings();
+      this.#durable?.checkReadings();
       return applied;
     };
     switch (kind) {

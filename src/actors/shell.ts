@@ -6,7 +6,7 @@ import { EMPTY_SAVE, type Save, type SnapshotInfo } from "../raft/effects.ts";
 import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
 import type { RaftError } from "../raft/errors.ts";
 import type { RaftOptions } from "../raft/options.ts";
-import { Raft, type Stored, type StoreReader } from "../raft/raft.ts";
+import type { Raft } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
 import { DurableState } from "./durable-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
@@ -15,10 +15,8 @@ import { OwnSnapshots } from "./own-snapshots.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest, Trace, TraceStep } from "./protocol.ts";
 import { Queries, type Query } from "./queries.ts";
-import type { RecordSink } from "./record.ts";
-import { RecordedRaft } from "./recorded-raft.ts";
 import { describeApplied, Replica } from "./replica.ts";
-import { TracedRaft } from "./traced-raft.ts";
+import { createRaft as createPlainRaft, type RaftFactory } from "./traced-raft.ts";
 import { type Delivery, decodeFrames, type Packet } from "./wire.ts";
 
 /**
@@ -43,9 +41,6 @@ export interface Clock {
   wall(): number;
 }
 
-/** Makes the algorithm's instance of a peer: the plain one, or one that tells what goes in and comes out. */
-export type RaftFactory = (options: RaftOptions, stored: Stored, reader: StoreReader, now: number) => Raft;
-
 /** What surrounds a shell: threads and ports, or a simulator. */
 export interface ShellOptions {
   readonly group: string;
@@ -63,16 +58,14 @@ export interface ShellOptions {
   readonly publish: () => void;
   /** What clients are told besides the answers to what they ask. */
   readonly trace: Trace;
-  /** Takes the record of what the algorithm is given and does. Default: there is none. */
-  readonly record?: RecordSink | undefined;
   /** How many bytes of commands, and as many of queries, may wait here; more are refused. Default: no bound. */
   readonly maxPendingBytes?: number;
   /** Entries applied between snapshots; 0: only when asked for. */
   readonly snapshotEvery: number;
   /** The size of a snapshot's chunks. Default: see Snapshotter. */
   readonly chunkBytes?: number;
-  /** Default: a plain Raft, or one that traces its steps when `trace` is true. */
-  readonly createRaft?: RaftFactory;
+  /** Makes the peer's instance of the algorithm. Default: a plain one, or one that tells its steps when `trace` is true. */
+  readonly createRaft?: RaftFactory | undefined;
   /** A snapshot is in force: taken here, or installed from the leader. */
   readonly onSnapshot: (info: SnapshotInfo, installed: boolean) => void;
   /** The machine could not be snapshot; the snapshot before stays in force, and the log grows on. */
@@ -104,7 +97,7 @@ export class Shell {
 
   constructor(options: ShellOptions) {
     this.#options = options;
-    const { store, raft, clock, trace, record, machine, calls, createRaft } = options;
+    const { store, raft, clock, trace, machine, calls, createRaft = createPlainRaft } = options;
     this.#outbox = new Outbox({
       group: options.group,
       from: raft.id,
@@ -118,11 +111,7 @@ export class Shell {
       readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),
     };
     const tell = trace === true ? (step: TraceStep) => this.#steps.push(step) : undefined;
-    if (createRaft !== undefined) this.#raft = createRaft(raft, store.state, reader, clock.now());
-    else if (record !== undefined)
-      this.#raft = new RecordedRaft(raft, store.state, reader, clock, { sink: record, tell });
-    else if (tell !== undefined) this.#raft = new TracedRaft(raft, store.state, reader, clock, tell);
-    else this.#raft = new Raft(raft, store.state, reader, clock.now());
+    this.#raft = createRaft(raft, store.state, reader, clock, tell);
     this.#snapshots = new OwnSnapshots({
       raft: this.#raft,
       replica: this.#replica,

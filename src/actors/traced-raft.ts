@@ -7,6 +7,21 @@ import type { TracedMessage, TraceStep, UntimedStep } from "./protocol.ts";
 /** What of a peer's state is told when it changes. */
 type Watched = Pick<Raft, "role" | "currentTerm" | "votedFor" | "leader" | "commitIndex">;
 
+/** Makes the algorithm's instance of a peer. `tell` takes the steps of its trace, when somebody wants them. */
+export type RaftFactory = (
+  options: RaftOptions,
+  stored: Stored,
+  reader: StoreReader,
+  clock: { now(): number },
+  tell: ((step: TraceStep) => void) | undefined,
+) => Raft;
+
+/** A plain algorithm, or one that tells its steps. */
+export const createRaft: RaftFactory = (options, stored, reader, clock, tell) =>
+  tell === undefined
+    ? new Raft(options, stored, reader, clock.now())
+    : new TracedRaft(options, stored, reader, clock, tell);
+
 /**
  * The algorithm, telling of every step: each input is told, then what it changed, then what is to be done. Who wants no
  * trace runs a plain `Raft`, which knows nothing of this.

@@ -162,13 +162,13 @@ class MemoryTable {
 
   set(key: string | number, value: Uint8Array): void {
     if (typeof key === "string" && !this.#values.has(key)) this.#sorted = undefined;
-    if (typeof key === "number" && !this.#values.has(key)) this.#indices.splice(this.#countUpTo(key), 0, key);
+    if (typeof key === "number" && !this.#values.has(key)) this.#indices.splice(lowerBound(this.#indices, key), 0, key);
     this.#values.set(key, value);
   }
 
   delete(key: string | number): void {
     if (!this.#values.delete(key)) return;
-    if (typeof key === "number") this.#indices.splice(this.#countUpTo(key) - 1, 1);
+    if (typeof key === "number") this.#indices.splice(lowerBound(this.#indices, key), 1);
     else this.#sorted = undefined;
   }
 
@@ -178,34 +178,23 @@ class MemoryTable {
   }
 
   floor(key: number): number | undefined {
-    return this.#indices[this.#countUpTo(key) - 1];
+    return this.#indices[lowerBound(this.#indices, key + 1) - 1];
   }
 
   keysFrom(key: number, limit = Number.POSITIVE_INFINITY): number[] {
-    const start = this.#countUpTo(key) - (this.#values.has(key) ? 1 : 0);
+    const start = lowerBound(this.#indices, key);
     return this.#indices.slice(start, start + limit);
-  }
-
-  /** How many indices are not greater than `key`. */
-  #countUpTo(key: number): number {
-    let low = 0;
-    let high = this.#indices.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#indices[middle] ?? 0) <= key) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 
 /** The position of the first that is not less than `key`. */
-function lowerBound(sorted: readonly string[], key: string): number {
+function lowerBound<Key extends number | string>(sorted: readonly Key[], key: Key): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((sorted[middle] ?? "") < key) low = middle + 1;
+    const candidate = sorted[middle];
+    if (candidate !== undefined && candidate < key) low = middle + 1;
     else high = middle;
   }
   return low;

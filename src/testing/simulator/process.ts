@@ -1,6 +1,7 @@
 import type { LaneReply, LaneRequest } from "../../actors/protocol.ts";
-import { type RaftFactory, Shell } from "../../actors/shell.ts";
+import { Shell } from "../../actors/shell.ts";
 import { timingOf } from "../../actors/timing.ts";
+import type { RaftFactory } from "../../actors/traced-raft.ts";
 import type { Delivery, Packet } from "../../actors/wire.ts";
 import { hashSeed, seededRandom } from "../../raft/random.ts";
 import type { Role } from "../../raft/state.ts";
@@ -103,7 +104,7 @@ export class Process implements Subject {
       onSnapshot: ({ index, term }) => options.checker.snapshot(this, index, term),
       onSnapshotFailed: (error) => options.checker.broken(this, error),
       trace: false,
-      ...(createRaft === undefined ? {} : { createRaft }),
+      createRaft,
     });
   }
 

@@ -1,5 +1,5 @@
 import type { LaneReply } from "../../actors/protocol.ts";
-import type { RaftFactory } from "../../actors/shell.ts";
+import type { RaftFactory } from "../../actors/traced-raft.ts";
 import type { Packet } from "../../actors/wire.ts";
 import type { AnyStateMachine } from "../../machine/state-machine.ts";
 import { InvariantError, RaftError } from "../../raft/errors.ts";

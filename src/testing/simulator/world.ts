@@ -1,7 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { LaneReply, TraceStep } from "../../actors/protocol.ts";
-import type { RaftFactory } from "../../actors/shell.ts";
-import { TracedRaft } from "../../actors/traced-raft.ts";
+import { type RaftFactory, TracedRaft } from "../../actors/traced-raft.ts";
 import type { Delivery, Packet } from "../../actors/wire.ts";
 import type { AnyStateMachine } from "../../machine/state-machine.ts";
 import { majority } from "../../raft/quorum.ts";
@@ -165,7 +164,10 @@ export class World {
   /** The times are the world's; to look at the peer's clock would take some. */
   #tracer(id: string, watcher: Watcher): RaftFactory {
     const tell = (step: TraceStep) => watcher.step(id, { ...step, at: this.queue.now });
-    return (options, stored, reader, now) => new TracedRaft(options, stored, reader, { now: () => now }, tell);
+    return (options, stored, reader, clock) => {
+      const now = clock.now();
+      return new TracedRaft(options, stored, reader, { now: () => now }, tell);
+    };
   }
 
   #send(from: number, packet: Packet, at: number): void {

@@ -1,4 +1,4 @@
-import type { LaneReply } from "../../../src/actors/protocol.ts";
+import type { LaneReply, TraceStep } from "../../../src/actors/protocol.ts";
 import { TracedRaft } from "../../../src/actors/traced-raft.ts";
 import type { Packet } from "../../../src/actors/wire.ts";
 import { decodeResults, pack } from "../../../src/machine/codec.ts";
@@ -207,10 +207,11 @@ class Stage {
     player.process = new Process(
       {
         ...options,
-        createRaft: (raft, stored, reader, now) =>
-          new StagedRaft(raft, stored, reader, { now: () => now }, (step) =>
-            this.#lines.step(id, { ...step, at: this.#now }),
-          ).heeding(() => player.isWoken),
+        createRaft: (raft, stored, reader) => {
+          const now = clock.now();
+          const tell = (step: TraceStep) => this.#lines.step(id, { ...step, at: this.#now });
+          return new StagedRaft(raft, stored, reader, { now: () => now }, tell).heeding(() => player.isWoken);
+        },
         send: (packet) => {
           const sent = { from: player.number, to: Number(packet.to.slice(1)), packet };
           this.#underWay.push(sent);
