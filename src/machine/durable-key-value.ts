@@ -64,11 +64,7 @@ function cellsOf(state: StateReader): Cells {
 function writableCells(state: StateWriter): WritableCells {
   const cells = cellsOf(state);
   return {
-    get size() {
-      return cells.size;
-    },
     get: cells.get,
-    from: cells.from,
     set(key, cell) {
       const { size } = cells;
       if (cell === undefined) {

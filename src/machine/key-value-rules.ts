@@ -39,13 +39,14 @@ export interface Cells {
 }
 
 /** The same, to be changed. */
-export interface WritableCells extends Cells {
+export interface WritableCells {
+  get(key: string): Cell | undefined;
   /** Undefined removes the entry. */
   set(key: string, cell: Cell | undefined): void;
 }
 
 /**
- * Carries out a command. One that throws may have changed some of its keys already; to take that back is for the caller.
+ * Carries out a command. One that throws has changed nothing.
  * @param history is told what became of each key.
  */
 export function carryOut(
@@ -54,24 +55,56 @@ export function carryOut(
   index: number,
   history: ChangeHistory,
 ): KeyValueResult {
-  const touched = new Set<string>();
-  const noting: WritableCells = {
-    get size() {
-      return cells.size;
-    },
-    get: (key) => cells.get(key),
-    from: (from) => cells.from(from),
-    set(key, cell) {
-      touched.add(key);
-      cells.set(key, cell);
-    },
-  };
-  const result = command?.op === "txn" ? transact(noting, command) : write(noting, command);
-  for (const key of touched) {
-    const cell = cells.get(key);
-    history.add({ index, key, value: cell?.value, version: cell?.version ?? 0 });
-  }
+  const noted = new NotedCells(cells, index, history);
+  if (command?.op !== "txn") return write(noted, command);
+  const staged = new StagedCells(noted);
+  const result = transact(staged, command);
+  staged.release();
   return result;
+}
+
+/** Tells the history of what is written. */
+class NotedCells implements WritableCells {
+  readonly #cells: WritableCells;
+  readonly #index: number;
+  readonly #history: ChangeHistory;
+
+  constructor(cells: WritableCells, index: number, history: ChangeHistory) {
+    this.#cells = cells;
+    this.#index = index;
+    this.#history = history;
+  }
+
+  get(key: string): Cell | undefined {
+    return this.#cells.get(key);
+  }
+
+  set(key: string, cell: Cell | undefined): void {
+    this.#cells.set(key, cell);
+    this.#history.add({ index: this.#index, key, value: cell?.value, version: cell?.version ?? 0 });
+  }
+}
+
+/** Holds back what is written until it is released. */
+class StagedCells implements WritableCells {
+  readonly #cells: WritableCells;
+  readonly #written = new Map<string, Cell | undefined>();
+
+  constructor(cells: WritableCells) {
+    this.#cells = cells;
+  }
+
+  get(key: string): Cell | undefined {
+    return this.#written.has(key) ? this.#written.get(key) : this.#cells.get(key);
+  }
+
+  set(key: string, cell: Cell | undefined): void {
+    this.#written.set(key, cell);
+  }
+
+  release(): void {
+    for (const [key, cell] of this.#written) this.#cells.set(key, cell);
+  }
 }
 
 /** @param history the latest changes. */
@@ -101,12 +134,13 @@ export function answer(cells: Cells, query: KeyValueQuery, history: ChangeHistor
   }
 }
 
+/** What it sets is the last that it does, so that one that throws has set nothing. */
 function write(cells: WritableCells, command: KeyValueWrite): KeyValueResult<KeyValueWrite> {
   const { key } = check(command);
   const before = cells.get(key);
   switch (command.op) {
     case "put":
-      put(cells, key, present(command));
+      put(cells, key, present(command), before);
       return before !== undefined;
     case "set": {
       const version = before?.version ?? 0;
@@ -114,14 +148,14 @@ function write(cells: WritableCells, command: KeyValueWrite): KeyValueResult<Key
       if (command.version !== undefined && checkVersion("set", command.version) !== version) {
         return { ok: false, version };
       }
-      put(cells, key, value);
+      put(cells, key, value, before);
       return { ok: true, version: version + 1 };
     }
     case "get":
       return before?.value;
     case "append": {
       const text = joined(before?.value, command);
-      put(cells, key, text);
+      put(cells, key, text, before);
       return text.length;
     }
     case "delete":
@@ -131,7 +165,7 @@ function write(cells: WritableCells, command: KeyValueWrite): KeyValueResult<Key
       if (!("expected" in command)) throw new Error("cas: expected: not given; give undefined for an absent key");
       present(command);
       if (!isDeepStrictEqual(before?.value, command.expected)) return { swapped: false, value: before?.value };
-      put(cells, key, command.value);
+      put(cells, key, command.value, before);
       return { swapped: true, value: undefined };
     default:
       throw unknownOp(command, "put, set, get, append, delete, cas or txn");
@@ -172,8 +206,8 @@ function* beginningWith(cells: Cells, from: string, prefix: string): Generator<C
   }
 }
 
-function put(cells: WritableCells, key: string, value: unknown): void {
-  cells.set(key, { key, value, version: (cells.get(key)?.version ?? 0) + 1 });
+function put(cells: WritableCells, key: string, value: unknown, before: Cell | undefined): void {
+  cells.set(key, { key, value, version: (before?.version ?? 0) + 1 });
 }
 
 function digest(cells: Cells): string {

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { ChangeHistory } from "./change-history.ts";
 import { decode } from "./codec.ts";
-import { answer, type Cell, carryOut, chunks, type WritableCells } from "./key-value-rules.ts";
+import { answer, type Cell, type Cells, carryOut, chunks, type WritableCells } from "./key-value-rules.ts";
 import type { KeyValueAnswer, KeyValueCommand, KeyValueQuery, KeyValueResult } from "./key-value-types.ts";
 import { readRecords } from "./records.ts";
 import { SortedKeys } from "./sorted-keys.ts";
@@ -31,13 +31,7 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
 
   apply(command: KeyValueCommand, { index }: Pick<ApplyContext, "index"> = { index: this.#index + 1 }): KeyValueResult {
     this.#index = index;
-    this.#cells.begin();
-    try {
-      return carryOut(this.#cells, command, index, this.#history);
-    } catch (error) {
-      this.#cells.takeBack();
-      throw error;
-    }
+    return carryOut(this.#cells, command, index, this.#history);
   }
 
   query(query: KeyValueQuery): KeyValueAnswer {
@@ -73,13 +67,11 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
 }
 
 /** The entries of a map in memory. */
-class MemoryCells implements WritableCells {
+class MemoryCells implements Cells, WritableCells {
   /** None is ever written to, so that an array of all of them is a frozen view. */
   readonly #cells: Map<string, Cell>;
   /** Made when it is first asked for, and kept up to date from then on. */
   #sorted: SortedKeys | undefined;
-  /** The keys that were written since `begin`, with what was there before. */
-  readonly #before = new Map<string, Cell | undefined>();
 
   constructor(cells = new Map<string, Cell>()) {
     this.#cells = cells;
@@ -106,19 +98,6 @@ class MemoryCells implements WritableCells {
   }
 
   set(key: string, cell: Cell | undefined): void {
-    if (!this.#before.has(key)) this.#before.set(key, this.#cells.get(key));
-    this.#place(key, cell);
-  }
-
-  begin(): void {
-    this.#before.clear();
-  }
-
-  takeBack(): void {
-    for (const [key, cell] of this.#before) this.#place(key, cell);
-  }
-
-  #place(key: string, cell: Cell | undefined): void {
     if (cell === undefined) {
       if (this.#cells.delete(key)) this.#sorted?.delete(key);
       return;
