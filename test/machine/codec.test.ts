@@ -138,6 +138,17 @@ describe("encode and decode", () => {
     expect(() => decode(new Uint8Array([0xc1 + 6]))).toThrow(RaftError);
     expect(() => decode(new Uint8Array([1, 2]))).toThrow("2 bytes that are no encoded value");
   });
+
+  test("a view is decoded alone, whatever else its buffer holds", () => {
+    const parts = [encode("one", "value", 100), encode([2, "zwei"], "value", 100)];
+    const whole = new Uint8Array(Buffer.concat([new Uint8Array(), ...parts]));
+    const [first = new Uint8Array()] = parts;
+    expect(decode(whole.subarray(0, first.byteLength))).toBe("one");
+    expect(decode(whole.subarray(first.byteLength))).toEqual([2, "zwei"]);
+    expect(() => decode(whole.subarray(0, 0))).toThrow("0 bytes that are no encoded value");
+    expect(() => decode(whole.subarray(0, first.byteLength - 1))).toThrow("3 bytes that are no encoded value");
+    expect(() => decode(whole)).toThrow("that are no encoded value");
+  });
 });
 
 describe("encodeResults and decodeResults", () => {
