@@ -13,7 +13,11 @@ import {
   type LaneRequest,
   type TraceStep,
 } from "./protocol.ts";
-import { QUERY_OVERHEAD_BYTES } from "./queries.ts";
+import { packQueries, QUERY_OVERHEAD_BYTES } from "./queries.ts";
+
+/** Queries that leave together are answered together: so few that their answers fit into memory, however large each is. */
+const MOST_QUERIES_TOGETHER = 64;
+const MOST_BYTES_TOGETHER = 64 << 10;
 
 /** Where a command or a query stands. */
 export interface Call {
@@ -127,9 +131,7 @@ export class Lane {
       const first = calls[at];
       if (first === undefined) break;
       if (first.kind !== "propose") {
-        const id = this.#remember(first);
-        this.#post({ kind: "query", id, query: first.data, consistency: first.kind, minIndex: first.minIndex });
-        at++;
+        at = this.#postQueries(calls, at, first.kind, first.minIndex);
         continue;
       }
       // Neighbours that want the same go together.
@@ -150,10 +152,26 @@ export class Lane {
     this.#ring();
   }
 
-  #remember(call: Call): number {
+  /** Posts the queries from `at` on that want the same. @returns where the first call stands that is not among them. */
+  #postQueries(calls: readonly Call[], at: number, consistency: Consistency, minIndex: number): number {
+    const firstId = this.#nextId;
+    const queries: Uint8Array[] = [];
+    let bytes = 0;
+    for (; at < calls.length && queries.length < MOST_QUERIES_TOGETHER && bytes < MOST_BYTES_TOGETHER; at++) {
+      const call = calls[at];
+      if (call?.kind !== consistency || call.minIndex !== minIndex) break;
+      this.#remember(call);
+      queries.push(call.data);
+      bytes += call.data.byteLength;
+    }
+    const packed = packQueries(queries);
+    this.#post({ kind: "query", firstId, count: queries.length, packed, consistency, minIndex }, packed.buffer);
+    return at;
+  }
+
+  #remember(call: Call): void {
     call.id = this.#nextId++;
     this.#sent.set(call.id, call);
-    return call.id;
   }
 
   #post(request: LaneRequest, ...transfer: ArrayBufferLike[]): void {
@@ -193,8 +211,10 @@ export class Lane {
         }
         break;
       }
-      case "answer":
-        for (const answer of decodeResults(reply.answer)) this.#settle(reply.id, answer, reply.index, 0);
+      case "answers":
+        for (const [i, answer] of decodeResults(reply.answers).entries()) {
+          this.#settle(reply.firstId + i, answer, reply.index, 0);
+        }
         break;
       case "refused":
         this.#refuse(reply.firstId, reply.count, reply.error);

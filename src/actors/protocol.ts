@@ -57,10 +57,13 @@ export type LaneRequest =
     }
   | {
       readonly kind: "query";
-      readonly id: number;
-      readonly query: Uint8Array;
+      /** The queries are numbered from here, by the lane. */
+      readonly firstId: number;
+      readonly count: number;
+      /** See packQueries. */
+      readonly packed: Uint8Array;
       readonly consistency: Consistency;
-      /** It is answered when this entry is applied, at the earliest. */
+      /** They are answered when this entry is applied, at the earliest. */
       readonly minIndex: number;
     }
   /** Nobody waits for this query any more; it is refused, if it was not answered by then. */
@@ -85,10 +88,10 @@ export type LaneReply =
     }
   | { readonly kind: "refused"; readonly firstId: number; readonly count: number; readonly error: ErrorData }
   | {
-      readonly kind: "answer";
-      readonly id: number;
-      readonly answer: Uint8Array;
-      /** The last entry that it reflects. */
+      readonly kind: "answers";
+      readonly firstId: number;
+      readonly answers: Uint8Array;
+      /** The last entry that they reflect. */
       readonly index: number;
     }
   /** Whom this peer takes for the leader; sent whenever that changes, before anything that follows from it. */

@@ -1,5 +1,5 @@
-import { type Applied, applyCommand } from "../machine/apply.ts";
-import { decode } from "../machine/codec.ts";
+import { type Applied, answerQuery, applyCommand } from "../machine/apply.ts";
+import { decode, encodeResults } from "../machine/codec.ts";
 import { Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
 import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
@@ -12,7 +12,7 @@ import { DurableState } from "./durable-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import type { Answer } from "./pending.ts";
 import type { AppliedEntry } from "./protocol.ts";
-import { answer, type Query } from "./queries.ts";
+import { forEachQuery, type QueryBatch } from "./queries.ts";
 
 /** What an entry comes to that is not for the state machine. */
 const NOTHING: Applied = { result: undefined, threw: undefined };
@@ -89,12 +89,29 @@ export class Replica {
     });
   }
 
-  answer(query: Query): Answer {
+  /** Asks the state machine as it is after the entry that was applied last. */
+  answer({ client, firstId, packed }: QueryBatch): Answer {
+    const answers: Applied[] = [];
+    forEachQuery(packed, (query) => answers.push(this.#answerOne(query)));
+    return {
+      client,
+      reply: { kind: "answers", firstId, answers: encodeResults(answers), index: this.#lastApplied },
+    };
+  }
+
+  #answerOne(encoded: Uint8Array): Applied {
+    let query: unknown;
+    try {
+      query = decode(encoded);
+    } catch (error) {
+      const refusal = { code: "ERR_INVALID_COMMAND", outcome: "not-applied" } as const;
+      return { result: undefined, threw: { name: "RaftError", message: `query: ${String(error)}`, refusal } };
+    }
     this.#calls.enter("query", this.#lastApplied);
-    const answered = answer(this.#machine, query, this.#lastApplied);
+    const answer = answerQuery(this.#machine, query);
     this.#calls.leave();
     this.#durable?.checkReadings();
-    return answered;
+    return answer;
   }
 
   /** What the store lacks of a durable machine and its sessions; once it is saved, `saved` is to be called. */

@@ -14,7 +14,7 @@ import { Outbox } from "./outbox.ts";
 import { OwnSnapshots } from "./own-snapshots.ts";
 import { type Answer, PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest, Trace, TraceStep } from "./protocol.ts";
-import { Queries, type Query } from "./queries.ts";
+import { Queries, type QueryBatch } from "./queries.ts";
 import { describeApplied, Replica } from "./replica.ts";
 import { createRaft as createPlainRaft, type RaftFactory } from "./traced-raft.ts";
 import { type Delivery, decodeFrames, type Packet } from "./wire.ts";
@@ -289,9 +289,9 @@ export class Shell {
     this.#answers.push({ client, reply: { kind: "refused", firstId, count, error } });
   }
 
-  #query(query: Query, consistency: Consistency): void {
-    if (this.#isFull(this.#queries.bytes, query.query.byteLength)) {
-      this.#overloaded(query.client, query.id, 1, this.#queries.bytes);
+  #query(query: QueryBatch, consistency: Consistency): void {
+    if (this.#isFull(this.#queries.bytes, query.packed.byteLength)) {
+      this.#overloaded(query.client, query.firstId, query.count, this.#queries.bytes);
       return;
     }
     if (consistency === "local") {
@@ -312,7 +312,7 @@ export class Shell {
 
   #refuseRead(readId: number): void {
     const query = this.#queries.refuse(readId);
-    if (query !== undefined) this.#refuse(query.client, query.id, 1);
+    if (query !== undefined) this.#refuse(query.client, query.firstId, query.count);
   }
 
   #refuse(client: number, firstId: number, count: number): void {
@@ -341,7 +341,7 @@ export class Shell {
     for (const query of this.#queries.takeReady(this.#replica.lastApplied)) this.#answer(query);
   }
 
-  #answer(query: Query): void {
+  #answer(query: QueryBatch): void {
     this.#answers.push(this.#replica.answer(query));
   }
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { DurableState } from "../../src/actors/durable-state.ts";
-import { decodeResults, pack } from "../../src/machine/codec.ts";
+import { decodeResults } from "../../src/machine/codec.ts";
 import type { ApplyContext, DurableStateMachine, StateReader, StateWriter } from "../../src/machine/state-machine.ts";
 import type { SnapshotInfo } from "../../src/raft/effects.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory.ts";
-import { CLIENT, onePeer, propose } from "./fixtures/one-peer.ts";
+import { CLIENT, onePeer, propose, query } from "./fixtures/one-peer.ts";
 
 /** Counts each word that it is told, and remembers which it was asked to apply since it was made. */
 class WordCount implements DurableStateMachine<string, number, string, unknown> {
@@ -133,8 +133,7 @@ describe("the state of a durable machine", () => {
     const corrupt = 'the record "ka" of the state fails its checksum';
     const next = setUp(disk);
     next.replies.length = 0;
-    const query = { kind: "query", id: 1, query: pack("a"), consistency: "local", minIndex: 0 } as const;
-    expect(() => next.shell.request(CLIENT, query)).toThrow(corrupt);
+    expect(() => next.shell.request(CLIENT, query(1, ["a"], { consistency: "local" }))).toThrow(corrupt);
     const last = setUp(disk);
     last.replies.length = 0;
     expect(() => last.tell("a")).toThrow(corrupt);

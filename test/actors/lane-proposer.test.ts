@@ -37,7 +37,7 @@ class FakePeer {
   }
 
   answers(id: number, result: unknown): void {
-    this.reply({ kind: "answer", id, index: 0, answer: encodeResults([{ result, threw: undefined }]) });
+    this.reply({ kind: "answers", firstId: id, index: 0, answers: encodeResults([{ result, threw: undefined }]) });
   }
 
   dies(): void {
@@ -154,7 +154,8 @@ describe("a proposer", () => {
     const query = submit("linearizable");
     const forP1 = submit("linearizable", { to: "p1" });
     await turns();
-    expect([p1.requests.length, p2.requests.length]).toEqual([2, 0]);
+    expect(p1.requests).toMatchObject([{ kind: "query", firstId: 1, count: 2 }]);
+    expect(p2.requests).toEqual([]);
     p2.leads(2, "p2");
     await turns();
     expect(p2.requests.length).toBe(1);

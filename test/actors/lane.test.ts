@@ -79,10 +79,22 @@ describe("a lane", () => {
     await turns();
     expect(requests).toMatchObject([
       { kind: "propose", firstId: 1, count: 2, tellAppended: false },
-      { kind: "query", id: 3, consistency: "linearizable" },
-      { kind: "query", id: 4, consistency: "local" },
+      { kind: "query", firstId: 3, count: 1, consistency: "linearizable" },
+      { kind: "query", firstId: 4, count: 1, consistency: "local" },
       { kind: "propose", firstId: 5, count: 1, tellAppended: true },
       { kind: "propose", firstId: 6, count: 1, tellAppended: false },
+    ]);
+  });
+
+  it("sends queries that want the same together, some dozens at once", async () => {
+    const { lane, requests } = setUp();
+    for (let at = 0; at < 70; at++) lane.add(call("linearizable"));
+    for (let at = 0; at < 2; at++) lane.add(call("lease"));
+    await turns();
+    expect(requests).toMatchObject([
+      { kind: "query", firstId: 1, count: 64, consistency: "linearizable" },
+      { kind: "query", firstId: 65, count: 6, consistency: "linearizable" },
+      { kind: "query", firstId: 71, count: 2, consistency: "lease" },
     ]);
   });
 
@@ -95,7 +107,7 @@ describe("a lane", () => {
     reply(
       { kind: "appended", firstId: 1, count: 3, index: 10, term: 2 },
       { kind: "results", firstId: 2, count: 2, index: 11, term: 2, results: results("b", "c") },
-      { kind: "answer", index: 0, id: 4, answer: results("d") },
+      { kind: "answers", index: 0, firstId: 4, answers: results("d") },
       { kind: "results", firstId: 1, count: 1, index: 10, term: 2, results: results("a") },
       { kind: "results", firstId: 1, count: 1, index: 10, term: 2, results: results("again") },
     );

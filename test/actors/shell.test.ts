@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { decodeResults, pack } from "../../src/machine/codec.ts";
+import { decodeResults } from "../../src/machine/codec.ts";
 import { Sessions } from "../../src/machine/sessions.ts";
 import { joinContent } from "../../src/machine/snapshot-content.ts";
 import type { StateMachine } from "../../src/machine/state-machine.ts";
 import { MemoryDisk } from "../../src/storage/memory.ts";
-import { CLIENT, onePeer, propose } from "./fixtures/one-peer.ts";
+import { CLIENT, onePeer, propose, query } from "./fixtures/one-peer.ts";
 
 /** Remembers what it was told; throws at the command "refuse". */
 class Recorder implements StateMachine<string, number, unknown, readonly string[]> {
@@ -13,7 +13,8 @@ class Recorder implements StateMachine<string, number, unknown, readonly string[
     if (command === "refuse") throw new Error("refused");
     return this.commands.push(command);
   }
-  query(): readonly string[] {
+  query(query: unknown): readonly string[] {
+    if (query === "nonsense") throw new Error("nonsense");
     return [...this.commands];
   }
   snapshot(): Uint8Array {
@@ -109,9 +110,8 @@ describe("a turn of the shell", () => {
     peer.elect();
     peer.shell.request(CLIENT, propose(1, "12345678"));
     peer.shell.request(CLIENT, propose(2, "12345678"));
-    const query = { kind: "query", query: pack("12345678"), consistency: "linearizable", minIndex: 0 } as const;
-    peer.shell.request(CLIENT, { ...query, id: 3 });
-    peer.shell.request(CLIENT, { ...query, id: 4 });
+    peer.shell.request(CLIENT, query(3, ["12345678"]));
+    peer.shell.request(CLIENT, query(4, ["12345678"]));
     peer.shell.turn();
     const error = expect.objectContaining({ code: "ERR_OVERLOADED", outcome: "not-applied" });
     expect(peer.replies).toEqual([
@@ -129,9 +129,8 @@ describe("a turn of the shell", () => {
 
   it("lets go of a query that nobody waits for any more", () => {
     const peer = setUp(["a", "b", "c"], undefined, 0, 10);
-    const query = { kind: "query", query: pack("12345678"), consistency: "local", minIndex: 99 } as const;
     for (let id = 1; id <= 3; id++) {
-      peer.shell.request(CLIENT, { ...query, id });
+      peer.shell.request(CLIENT, query(id, ["12345678"], { consistency: "local", minIndex: 99 }));
       peer.shell.request(CLIENT, { kind: "cancel", id });
     }
     peer.shell.turn();
@@ -143,15 +142,50 @@ describe("a turn of the shell", () => {
     const peer = setUp(["a", "b", "c"]);
     peer.elect();
     peer.take();
-    peer.shell.request(CLIENT, { kind: "query", id: 1, query: pack("all"), consistency: "linearizable", minIndex: 0 });
-    peer.shell.request(CLIENT, { kind: "query", id: 2, query: pack("all"), consistency: "local", minIndex: 0 });
+    peer.shell.request(CLIENT, query(1, ["all"]));
+    peer.shell.request(CLIENT, query(2, ["all"], { consistency: "local" }));
     peer.shell.turn();
-    expect(peer.replies).toMatchObject([{ kind: "answer", id: 2 }]);
+    expect(peer.replies).toMatchObject([{ kind: "answers", firstId: 2 }]);
     peer.acknowledge("b");
     peer.shell.turn();
     expect(peer.replies).toMatchObject([
-      { kind: "answer", id: 2 },
-      { kind: "answer", id: 1 },
+      { kind: "answers", firstId: 2 },
+      { kind: "answers", firstId: 1 },
+    ]);
+  });
+
+  it("answers queries that came together in their order, also when some are not waited for any more", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.elect();
+    peer.take();
+    peer.shell.request(CLIENT, query(1, ["all", "nonsense", "all"]));
+    peer.shell.request(CLIENT, { kind: "cancel", id: 3 });
+    peer.shell.turn();
+    expect(peer.replies).toMatchObject([{ kind: "refused", firstId: 3, count: 1, error: { code: "ERR_ABORTED" } }]);
+    peer.replies.length = 0;
+    peer.acknowledge("b");
+    peer.shell.turn();
+    const [reply] = peer.replies;
+    if (reply?.kind !== "answers") throw new Error("no answers");
+    expect(reply.firstId).toBe(1);
+    expect(decodeResults(reply.answers)).toMatchObject([
+      { result: [] },
+      { threw: { message: "nonsense" } },
+      { result: [] },
+    ]);
+  });
+
+  it("lets go of queries that came together when nobody waits for any of them", () => {
+    const peer = setUp(["a", "b", "c"], undefined, 0, 10);
+    peer.shell.request(CLIENT, query(1, ["all", "all"], { consistency: "local", minIndex: 99 }));
+    peer.shell.request(CLIENT, query(3, ["all"], { consistency: "local", minIndex: 99 }));
+    for (const id of [2, 1]) peer.shell.request(CLIENT, { kind: "cancel", id });
+    peer.shell.request(CLIENT, query(4, ["all"], { consistency: "local", minIndex: 99 }));
+    peer.shell.turn();
+    expect(peer.replies.filter(({ kind }) => kind === "refused")).toMatchObject([
+      { kind: "refused", firstId: 3, error: { code: "ERR_OVERLOADED" } },
+      { kind: "refused", firstId: 2, error: { code: "ERR_ABORTED" } },
+      { kind: "refused", firstId: 1, error: { code: "ERR_ABORTED" } },
     ]);
   });
 

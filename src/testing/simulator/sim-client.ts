@@ -1,4 +1,5 @@
 import type { Consistency, LaneReply, LaneRequest } from "../../actors/protocol.ts";
+import { packQueries } from "../../actors/queries.ts";
 import { decodeResults, pack } from "../../machine/codec.ts";
 import { packOpenSession, packSessionCommand } from "../../machine/sessions.ts";
 import { EntryKind, packEntries } from "../../raft/entry.ts";
@@ -100,7 +101,14 @@ export class Clients {
       for (const consistency of ["lease", "linearizable"] as const) {
         const id = this.#nextProbe++;
         this.#probes.set(id, this.reflected);
-        send(PROBER, to, { kind: "query", id, query: pack(query), consistency, minIndex: 0 });
+        send(PROBER, to, {
+          kind: "query",
+          firstId: id,
+          count: 1,
+          packed: packQueries([pack(query)]),
+          consistency,
+          minIndex: 0,
+        });
       }
     }
   }
@@ -112,10 +120,10 @@ export class Clients {
   }
 
   #checkProbe(reply: LaneReply): void {
-    const id = reply.kind === "answer" ? reply.id : reply.kind === "refused" ? reply.firstId : 0;
+    const id = reply.kind === "answers" || reply.kind === "refused" ? reply.firstId : 0;
     const floor = this.#probes.get(id) ?? 0;
     this.#probes.delete(id);
-    if (reply.kind !== "answer" || reply.index >= floor) return;
+    if (reply.kind !== "answers" || reply.index >= floor) return;
     const message = `a leader that was deposed tells of entry ${reply.index} one who asked when entry ${floor} was known`;
     const violation = new Violation("real-time order", message);
     this.#options.report(violation);
@@ -162,8 +170,8 @@ class Client {
       case "results":
         this.#settle(reply.firstId, reply.index, reply.results);
         break;
-      case "answer":
-        this.#settle(reply.id, reply.index, reply.answer);
+      case "answers":
+        this.#settle(reply.firstId, reply.index, reply.answers);
         break;
       case "refused": {
         const call = this.#call;
@@ -244,8 +252,9 @@ class Client {
     const { step, consistency, floor } = call;
     if (step.query === undefined) this.#proposeCall(call);
     else {
-      const request = { kind: "query", id: this.#nextId++, query: pack(step.query), consistency } as const;
-      this.#send({ ...request, minIndex: consistency === "local" ? floor : 0 });
+      const packed = packQueries([pack(step.query)]);
+      const minIndex = consistency === "local" ? floor : 0;
+      this.#send({ kind: "query", firstId: this.#nextId++, count: 1, packed, consistency, minIndex });
     }
     this.#again(this.#patience * draw.between([0.5, 1.5]), true);
   }

@@ -201,7 +201,7 @@ export class World {
     for (const reply of replies) {
       this.hash.addText(reply.kind);
       if (reply.kind === "results") this.hash.add(crc32(reply.results));
-      if (reply.kind === "answer") this.hash.add(crc32(reply.answer));
+      if (reply.kind === "answers") this.hash.add(crc32(reply.answers));
     }
     this.queue.add(at + this.#draw.between(LANE_MS), () => this.clients.receive(client, replies));
   }

@@ -1,4 +1,5 @@
 import type { LaneReply, TraceStep } from "../../../src/actors/protocol.ts";
+import { packQueries } from "../../../src/actors/queries.ts";
 import { TracedRaft } from "../../../src/actors/traced-raft.ts";
 import type { Packet } from "../../../src/actors/wire.ts";
 import { decodeResults, pack } from "../../../src/machine/codec.ts";
@@ -157,7 +158,15 @@ class Stage {
       case "read": {
         const query = pack({ op: "get", key: statement.key });
         const id = this.#ask(`read of ${statement.key}`);
-        process.takeRequest(1, { kind: "query", id, query, consistency: statement.consistency, minIndex: 0 });
+        const { consistency } = statement;
+        process.takeRequest(1, {
+          kind: "query",
+          firstId: id,
+          count: 1,
+          packed: packQueries([query]),
+          consistency,
+          minIndex: 0,
+        });
         this.#turn(player);
         break;
       }
@@ -228,7 +237,9 @@ class Stage {
     for (const reply of replies) {
       if (reply.kind === "refused") this.#say(id, reply.firstId, reply.error.code);
       if (reply.kind === "results") this.#say(id, reply.firstId, `done at ${reply.index}`);
-      if (reply.kind === "answer") this.#say(id, reply.id, String(decodeResults(reply.answer)[0]?.result ?? "absent"));
+      if (reply.kind === "answers") {
+        this.#say(id, reply.firstId, String(decodeResults(reply.answers)[0]?.result ?? "absent"));
+      }
     }
   }
 
