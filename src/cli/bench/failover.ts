@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Supervisor } from "../../actors/supervisor.ts";
-import { type Bench, type BenchContext, repeat } from "./bench.ts";
+import { type Bench, type BenchContext, MOST_PEERS, repeat } from "./bench.ts";
 import { startCluster, until } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figure, figures } from "./figures.ts";
@@ -49,13 +49,14 @@ export const failover: Bench = {
     peers: { default: "3", quick: "3", help: "number of peers" },
     "election-ms": { default: "150", quick: "150", help: "the shortest election timeout; the longest is twice that" },
   },
-  async *run(context, options) {
-    const peers = options.integer("peers", 3, 64);
+  prepare(options) {
+    const peers = options.integer("peers", 3, MOST_PEERS);
     const trials = options.integer("trials", 1, 1e6);
     const shortest = options.integer("election-ms", 20, 60_000);
-    for (const fault of options.choices("faults", ["crash", "pause", "partition"])) {
-      yield await measure(context, { fault, peers, shortest, trials });
-    }
+    const faults = options.choices("faults", ["crash", "pause", "partition"]);
+    return async function* (context) {
+      for (const fault of faults) yield await measure(context, { fault, peers, shortest, trials });
+    };
   },
 };
 

@@ -2,7 +2,19 @@ import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { durableKeyValueMap } from "../../machine/durable-key-value.ts";
 import type { Durability } from "../../storage/store.ts";
-import { type Bench, type BenchContext, repeat, TIMES } from "./bench.ts";
+import {
+  type Bench,
+  type BenchContext,
+  DURABILITIES,
+  MACHINES,
+  MOST_BYTES,
+  MOST_OUTSTANDING,
+  MOST_PEERS,
+  repeat,
+  TIMES,
+  type Times,
+  timesOf,
+} from "./bench.ts";
 import { type BenchCluster, startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
@@ -34,48 +46,47 @@ export const growth: Bench = {
     "snapshot-every": { default: "0", quick: "0", help: "entries between snapshots; 0: none" },
     ...TIMES,
   },
-  async *run(context, options) {
+  prepare(options) {
     const parts = options.choices("parts", ["log", "state", "peers", "clients", "idle"]);
-    const durability = options.choice("durability", ["disk", "process"]);
     const setting: Setting = {
       machine: "memory",
-      durability,
-      bytes: options.integer("bytes", 1, 512 * 1024),
-      outstanding: options.integer("outstanding", 1, 100_000),
+      durability: options.choice("durability", DURABILITIES),
+      bytes: options.integer("bytes", 1, MOST_BYTES),
+      outstanding: options.integer("outstanding", 1, MOST_OUTSTANDING),
       snapshotEvery: options.integer("snapshot-every", 0),
-      seconds: options.number("seconds", 0.05, 3_600),
-      runs: options.integer("runs"),
+      ...timesOf(options),
     };
-    for (const machine of options.choices("machine", ["memory", "durable"])) {
-      if (parts.includes("log")) {
-        yield* grow(context, { ...setting, machine }, "log", options.integers("entries"));
+    const machines = options.choices("machine", MACHINES);
+    const entries = options.integers("entries");
+    const keys = options.integers("keys");
+    const counts = options.integers("peers", 1, MOST_PEERS);
+    const crowds = options.integers("clients", 1, MOST_OUTSTANDING);
+    return async function* (context) {
+      for (const machine of machines) {
+        if (parts.includes("log")) yield* grow(context, { ...setting, machine }, "log", entries);
+        if (parts.includes("state")) yield* grow(context, { ...setting, machine }, "state", keys);
       }
-      if (parts.includes("state")) {
-        yield* grow(context, { ...setting, machine }, "state", options.integers("keys"));
+      if (parts.includes("peers")) {
+        for (const peers of counts) yield await apart(context, setting, "peers", peers);
       }
-    }
-    if (parts.includes("peers")) {
-      for (const peers of options.integers("peers", 1, 64)) yield await apart(context, setting, "peers", peers);
-    }
-    if (parts.includes("clients")) {
-      for (const clients of options.integers("clients", 1, 100_000)) {
-        yield await apart(context, { ...setting, outstanding: clients }, "clients", clients);
+      if (parts.includes("clients")) {
+        for (const clients of crowds) {
+          yield await apart(context, { ...setting, outstanding: clients }, "clients", clients);
+        }
       }
-    }
-    if (parts.includes("idle")) {
-      for (const peers of options.integers("peers", 1, 64)) yield await idle(context, setting, peers);
-    }
+      if (parts.includes("idle")) {
+        for (const peers of counts) yield await idle(context, setting, peers);
+      }
+    };
   },
 };
 
-interface Setting {
-  readonly machine: "memory" | "durable";
+interface Setting extends Times {
+  readonly machine: (typeof MACHINES)[number];
   readonly durability: Durability;
   readonly bytes: number;
   readonly outstanding: number;
   readonly snapshotEvery: number;
-  readonly seconds: number;
-  readonly runs: number;
 }
 
 /** One cluster whose log or state gets larger and larger, measured at each size. */

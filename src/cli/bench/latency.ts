@@ -1,7 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { durableKeyValueMap } from "../../machine/durable-key-value.ts";
 import type { Durability } from "../../storage/store.ts";
-import { type Bench, type BenchContext, repeat, TIMES } from "./bench.ts";
+import {
+  type Bench,
+  type BenchContext,
+  DURABILITIES,
+  MACHINES,
+  MOST_BYTES,
+  MOST_PEERS,
+  repeat,
+  TIMES,
+  type Times,
+  timesOf,
+} from "./bench.ts";
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
@@ -26,19 +37,23 @@ export const latency: Bench = {
     machine: { default: "memory,durable", quick: "memory", help: "the map in memory, the durable one, or both" },
     ...TIMES,
   },
-  async *run(context, options) {
-    const seconds = options.number("seconds", 0.05, 3_600);
-    const runs = options.integer("runs");
-    const peers = options.integer("peers", 1, 64);
-    const bytes = options.integer("bytes", 1, 512 * 1024);
+  prepare(options) {
+    const times = timesOf(options);
+    const peers = options.integer("peers", 1, MOST_PEERS);
+    const bytes = options.integer("bytes", 1, MOST_BYTES);
     const stateMb = options.number("state-mb", 0.001, 10_000);
-    for (const durability of options.choices("durability", ["disk", "process"])) {
-      for (const machine of options.choices("machine", ["memory", "durable"])) {
-        for (const rate of options.integers("rate", 1, 1e6)) {
-          yield* measure(context, { rate, peers, bytes, durability, machine, stateMb }, { seconds, runs });
+    const durabilities = options.choices("durability", DURABILITIES);
+    const machines = options.choices("machine", MACHINES);
+    const rates = options.integers("rate", 1, 1e6);
+    return async function* (context) {
+      for (const durability of durabilities) {
+        for (const machine of machines) {
+          for (const rate of rates) {
+            yield* measure(context, { rate, peers, bytes, durability, machine, stateMb }, times);
+          }
         }
       }
-    }
+    };
   },
 };
 
@@ -60,7 +75,7 @@ interface Phase {
 async function* measure(
   context: BenchContext,
   setting: Setting,
-  { seconds, runs }: { readonly seconds: number; readonly runs: number },
+  { seconds, runs }: Times,
 ): AsyncGenerator<BenchResult> {
   const { rate, durability, machine, stateMb } = setting;
   const title = `latency: ${rate} a second, ${stateMb} MB in the ${machine} map, ${durability}`;

@@ -2,7 +2,18 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { runTask } from "../../actors/task.ts";
 import type { Durability } from "../../storage/store.ts";
-import { type Bench, type BenchContext, repeat, TIMES } from "./bench.ts";
+import {
+  type Bench,
+  type BenchContext,
+  DURABILITIES,
+  MOST_BYTES,
+  MOST_OUTSTANDING,
+  MOST_PEERS,
+  repeat,
+  TIMES,
+  type Times,
+  timesOf,
+} from "./bench.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { together } from "./latencies.ts";
@@ -27,31 +38,28 @@ export const limit: Bench = {
     durability: { default: "disk", quick: "disk", help: "disk, process or both" },
     ...TIMES,
   },
-  async *run(context, options) {
-    const seconds = options.number("seconds", 0.05, 3_600);
-    const times = { seconds, runs: options.integer("runs") };
-    const peers = options.integer("peers", 1, 64);
-    for (const durability of options.choices("durability", ["disk", "process"])) {
-      for (const bytes of options.integers("bytes", 1, 512 * 1024)) {
-        if (durability === "disk") yield await syncs(context, times);
-        for (const environments of new Set([1, peers])) {
-          for (const commands of BATCHES) {
-            yield await commits(context, { environments, commands, bytes, durability }, times);
+  prepare(options) {
+    const times = timesOf(options);
+    const peers = options.integer("peers", 1, MOST_PEERS);
+    const durabilities = options.choices("durability", DURABILITIES);
+    const sizes = options.integers("bytes", 1, MOST_BYTES);
+    const all = options.integers("outstanding", 1, MOST_OUTSTANDING);
+    return async function* (context) {
+      if (durabilities.includes("disk")) yield await syncs(context, times);
+      for (const way of ["bell", "loop"] as const) yield await hops(context, way, times);
+      for (const durability of durabilities) {
+        for (const bytes of sizes) {
+          for (const environments of new Set([1, peers])) {
+            for (const commands of BATCHES) {
+              yield await commits(context, { environments, commands, bytes, durability }, times);
+            }
           }
-        }
-        for (const way of ["bell", "loop"] as const) yield await hops(context, way, times);
-        for (const outstanding of options.integers("outstanding", 1, 100_000)) {
-          yield* compare(context, { peers, bytes, outstanding, durability }, times);
+          for (const outstanding of all) yield* compare(context, { peers, bytes, outstanding, durability }, times);
         }
       }
-    }
+    };
   },
 };
-
-interface Times {
-  readonly seconds: number;
-  readonly runs: number;
-}
 
 async function syncs(context: BenchContext, times: Times): Promise<BenchResult> {
   const bytes = 4_096;

@@ -1,5 +1,17 @@
 import type { Supervisor } from "../../actors/supervisor.ts";
-import { type Bench, type BenchContext, repeat, TIMES } from "./bench.ts";
+import type { Durability } from "../../storage/store.ts";
+import {
+  type Bench,
+  type BenchContext,
+  DURABILITIES,
+  MOST_BYTES,
+  MOST_OUTSTANDING,
+  MOST_PEERS,
+  repeat,
+  TIMES,
+  type Times,
+  timesOf,
+} from "./bench.ts";
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
@@ -62,31 +74,33 @@ export const reads: Bench = {
     durability: { default: "disk", quick: "disk", help: "of the commands of the mixed load: disk or process" },
     ...TIMES,
   },
-  async *run(context, options) {
-    const durability = options.choice("durability", ["disk", "process"]);
+  prepare(options) {
     const setting = {
-      durability,
-      peers: options.integer("peers", 1, 64),
-      bytes: options.integer("bytes", 1, 512 * 1024),
-      seconds: options.number("seconds", 0.05, 3_600),
-      runs: options.integer("runs"),
+      durability: options.choice("durability", DURABILITIES),
+      peers: options.integer("peers", 1, MOST_PEERS),
+      bytes: options.integer("bytes", 1, MOST_BYTES),
+      ...timesOf(options),
     };
-    for (const way of options.choices("ways", NAMES)) {
-      for (const outstanding of options.integers("outstanding", 1, 100_000)) {
-        yield await measure(context, { ...setting, way, outstanding });
+    const ways = options.choices("ways", NAMES);
+    const all = options.integers("outstanding", 1, MOST_OUTSTANDING);
+    return async function* (context) {
+      for (const way of ways) {
+        if (way === "followers" && setting.peers === 1) {
+          context.skip("followers: one peer has none");
+          continue;
+        }
+        for (const outstanding of all) yield await measure(context, { ...setting, way, outstanding });
       }
-    }
+    };
   },
 };
 
-interface Setting {
+interface Setting extends Times {
   readonly way: WayName;
   readonly outstanding: number;
-  readonly durability: "disk" | "process";
+  readonly durability: Durability;
   readonly peers: number;
   readonly bytes: number;
-  readonly seconds: number;
-  readonly runs: number;
 }
 
 async function measure(context: BenchContext, setting: Setting): Promise<BenchResult> {

@@ -1,6 +1,6 @@
 import { KvClient } from "../../kv/client.ts";
 import type { Durability } from "../../storage/store.ts";
-import { type Bench, type BenchContext, repeat } from "./bench.ts";
+import { type Bench, type BenchContext, DURABILITIES, MOST_PEERS, repeat } from "./bench.ts";
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figure, figures } from "./figures.ts";
@@ -23,17 +23,21 @@ export const sequential: Bench = {
     durability: { default: "disk,process", quick: "disk", help: "disk, process or both" },
     runs: { default: "5", quick: "1", help: "of each" },
   },
-  async *run(context, options) {
+  prepare(options) {
     const setting = {
-      peers: options.integer("peers", 1, 64),
+      peers: options.integer("peers", 1, MOST_PEERS),
       appends: options.integer("appends"),
       runs: options.integer("runs"),
     };
-    for (const durability of options.choices("durability", ["disk", "process"])) {
-      for (const snapshotEvery of options.integers("snapshot-every", 0)) {
-        yield await measure(context, { ...setting, durability, snapshotEvery });
+    const durabilities = options.choices("durability", DURABILITIES);
+    const intervals = options.integers("snapshot-every", 0);
+    return async function* (context) {
+      for (const durability of durabilities) {
+        for (const snapshotEvery of intervals) {
+          yield await measure(context, { ...setting, durability, snapshotEvery });
+        }
       }
-    }
+    };
   },
 };
 

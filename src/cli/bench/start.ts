@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { asModule, isSource, loaderForThreads } from "../../actors/loader.ts";
-import { type Bench, type BenchContext, repeat } from "./bench.ts";
+import { type Bench, type BenchContext, DURABILITIES, MOST_PEERS, repeat } from "./bench.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 
@@ -20,11 +20,13 @@ export const start: Bench = {
     durability: { default: "disk", quick: "disk", help: "disk, process or both" },
     runs: { default: "10", quick: "2", help: "of each, of which the median and the spread are given" },
   },
-  async *run(context, options) {
-    const peers = options.integer("peers", 1, 64);
-    for (const durability of options.choices("durability", ["disk", "process"])) {
-      yield* measure(context, peers, durability, options.integer("runs"));
-    }
+  prepare(options) {
+    const peers = options.integer("peers", 1, MOST_PEERS);
+    const durabilities = options.choices("durability", DURABILITIES);
+    const runs = options.integer("runs");
+    return async function* (context) {
+      for (const durability of durabilities) yield* measure(context, peers, durability, runs);
+    };
   },
 };
 

@@ -1,5 +1,16 @@
 import type { Durability } from "../../storage/store.ts";
-import { type Bench, type BenchContext, type OptionValues, repeat, TIMES } from "./bench.ts";
+import {
+  type Bench,
+  type BenchContext,
+  DURABILITIES,
+  MOST_BYTES,
+  MOST_OUTSTANDING,
+  MOST_PEERS,
+  type OptionValues,
+  repeat,
+  TIMES,
+  timesOf,
+} from "./bench.ts";
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
@@ -31,9 +42,12 @@ export const throughput: Bench = {
     durability: { default: "disk,process", quick: "disk,process", help: "disk, process or both" },
     ...TIMES,
   },
-  async *run(context, options) {
-    const { seconds, runs } = { seconds: options.number("seconds", 0.05, 3_600), runs: options.integer("runs") };
-    for (const load of loads(options)) yield await measure(context, load, { seconds, runs });
+  prepare(options) {
+    const times = timesOf(options);
+    const all = loads(options);
+    return async function* (context) {
+      for (const load of all) yield await measure(context, load, times);
+    };
   },
 };
 
@@ -43,10 +57,10 @@ export const throughput: Bench = {
  */
 export function loads(options: OptionValues): Load[] {
   const lists = {
-    peers: options.integers("peers", 1, 64),
-    bytes: options.integers("bytes", 1, 512 * 1024),
-    outstanding: options.integers("outstanding", 1, 100_000),
-    durability: options.choices("durability", ["disk", "process"]),
+    peers: options.integers("peers", 1, MOST_PEERS),
+    bytes: options.integers("bytes", 1, MOST_BYTES),
+    outstanding: options.integers("outstanding", 1, MOST_OUTSTANDING),
+    durability: options.choices("durability", DURABILITIES),
   };
   const axes = ["outstanding", "bytes", "peers", "durability"] as const;
   if (axes.some((axis) => options.isGiven(axis))) {

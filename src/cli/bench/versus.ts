@@ -1,4 +1,13 @@
-import { type Bench, type BenchContext, CannotRun, repeat, TIMES } from "./bench.ts";
+import {
+  type Bench,
+  type BenchContext,
+  CannotRun,
+  MOST_BYTES,
+  MOST_OUTSTANDING,
+  repeat,
+  TIMES,
+  timesOf,
+} from "./bench.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { together } from "./latencies.ts";
@@ -28,19 +37,20 @@ export const versus: Bench = {
     bytes: { default: "256", quick: "256", help: "size of the values" },
     ...TIMES,
   },
-  async *run(context, options) {
+  prepare(options) {
     const names = options.choices("rivals", Object.keys(FINDERS));
-    const rivals = await findRivals(context, names);
-    const runs = options.integer("runs");
-    const common = {
-      bytes: options.integer("bytes", 1, 512 * 1024),
-      seconds: options.number("seconds", 0.05, 3_600),
-    };
-    for (const operation of options.choices("operations", ["put", "read"])) {
-      for (const outstanding of options.integers("outstanding", 1, 100_000)) {
-        yield* compete(context, rivals, { ...common, operation, outstanding }, runs);
+    const { seconds, runs } = timesOf(options);
+    const bytes = options.integer("bytes", 1, MOST_BYTES);
+    const operations = options.choices("operations", ["put", "read"]);
+    const all = options.integers("outstanding", 1, MOST_OUTSTANDING);
+    return async function* (context) {
+      const rivals = await findRivals(context, names);
+      for (const operation of operations) {
+        for (const outstanding of all) {
+          yield* compete(context, rivals, { bytes, seconds, operation, outstanding }, runs);
+        }
       }
-    }
+    };
   },
 };
 
