@@ -20,8 +20,8 @@ import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { fill } from "./fill.ts";
 import { together } from "./latencies.ts";
-import { closedLoop } from "./loops.ts";
-import { startSpan } from "./meter.ts";
+import { closedLoop, closedLoopMicros, failureNotes } from "./loops.ts";
+import { clientShare, startSpan } from "./meter.ts";
 
 const KEYS = 1_000;
 
@@ -89,25 +89,19 @@ interface Setting extends Times {
   readonly snapshotEvery: number;
 }
 
-/** One cluster whose log or state gets larger and larger, measured at each size. */
+/** A cluster of its own for each size: the log grows while it is measured, and far beyond a small size. */
 async function* grow(
   context: BenchContext,
   setting: Setting,
   part: "log" | "state",
   sizes: readonly number[],
 ): AsyncGenerator<BenchResult> {
-  await using cluster = await start(context, setting, 3);
-  let size = 0;
-  for (const next of [...sizes].sort((a, b) => a - b)) {
-    context.progress(`growth: ${part} grows to ${next}, ${setting.machine} map`);
-    const { bytes } = setting;
-    if (part === "state") await fill(context, cluster.supervisor, { keys: next, bytes });
-    else {
-      const { lastIndex } = await (await cluster.supervisor.leader()).status();
-      await fill(context, cluster.supervisor, { keys: KEYS, bytes, commands: Math.max(0, next - lastIndex) });
-    }
-    size = next;
+  const { bytes, machine } = setting;
+  for (const size of [...sizes].sort((a, b) => a - b)) {
+    await using cluster = await start(context, setting, 3);
+    context.progress(`growth: ${part} grows to ${size}, ${machine} map`);
     const keys = part === "state" ? size : KEYS;
+    await fill(context, cluster.supervisor, { keys, bytes, commands: size });
     yield await cost(context, cluster, setting, { part, size, keys });
   }
 }
@@ -143,30 +137,36 @@ async function cost(
   const { machine, durability, bytes, outstanding, seconds } = setting;
   const value = "x".repeat(bytes);
   const { supervisor } = cluster;
+  const generatorMicros = await closedLoopMicros(outstanding, context.signal);
   const runs = await repeat(context, `growth: ${part} ${size}, ${machine} map`, setting.runs, async () => {
     const run = await closedLoop(
       (client, round) => supervisor.propose({ op: "put", key: `key${(client * 7_919 + round) % keys}`, value }),
       { outstanding, seconds, signal: context.signal },
     );
-    return { ...run, diskMb: await cluster.diskMb(), heap: process.memoryUsage() };
+    const { lastIndex } = await (await supervisor.leader()).status();
+    return { ...run, diskMb: await cluster.diskMb(), lastIndex };
   });
   return {
     bench: "growth",
     series: machine === "durable" ? "flotilla, durable map" : "flotilla",
     parameters: { part, size, durability, outstanding, bytes },
     figures: figures(
-      runs.map(({ span, done, latencies, diskMb }) => ({
+      runs.map(({ span, done, failures, latencies, diskMb, lastIndex }) => ({
         "CPU µs a command": (span.cpuSeconds * 1e6) / done,
         "commits/s": done / span.seconds,
         "p50 ms": latencies.quantile(0.5),
         "p99 ms": latencies.quantile(0.99),
         "RSS MB": span.rssMb,
         "disk MB": diskMb,
+        "last index": lastIndex,
+        ...clientShare(span, done, generatorMicros),
+        failed: failures,
       })),
     ),
     distribution: together(runs.map(({ latencies }) => latencies)),
     notes: [
-      "Log and state grow in one cluster, which goes on growing while it is measured. RSS is that of the process, with what the pages of LMDB's maps take of the system's cache.",
+      ...failureNotes(runs),
+      "Log and state are of the given size when the first run begins. The log goes on growing, from run to run; how far, the last index at the end of each tells. RSS is that of the process, with what the pages of LMDB's maps take of the system's cache.",
     ],
   };
 }

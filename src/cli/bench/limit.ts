@@ -20,8 +20,9 @@ import { together } from "./latencies.ts";
 import type { DiskFigures, DiskTask } from "./limit/disk-task.ts";
 import type { HopFigures, HopTask } from "./limit/hop-task.ts";
 import { runPipeline } from "./limit/pipeline.ts";
-import { generatorMicros } from "./loops.ts";
-import { describe, type Load, loadResult, runLoad } from "./throughput.ts";
+import type { Load } from "./load.ts";
+import { type LoadThread, startLoadThread } from "./load-thread.ts";
+import { describe, loadResult } from "./throughput.ts";
 
 /** Beside what is in a value, a command takes about so much. */
 const COMMAND_BYTES = 24;
@@ -45,6 +46,7 @@ export const limit: Bench = {
     const sizes = options.integers("bytes", 1, MOST_BYTES);
     const all = options.integers("outstanding", 1, MOST_OUTSTANDING);
     return async function* (context) {
+      await using thread = startLoadThread();
       if (durabilities.includes("disk")) yield await syncs(context, times);
       for (const way of ["bell", "loop"] as const) yield await hops(context, way, times);
       for (const durability of durabilities) {
@@ -54,7 +56,8 @@ export const limit: Bench = {
               yield await commits(context, { environments, commands, bytes, durability }, times);
             }
           }
-          for (const outstanding of all) yield* compare(context, { peers, bytes, outstanding, durability }, times);
+          for (const outstanding of all)
+            yield* compare(context, thread, { peers, bytes, outstanding, durability }, times);
         }
       }
     };
@@ -125,14 +128,15 @@ async function writeAtOnce(
     );
     const words = new Int32Array(start);
     const ended = Promise.all(all);
-    const isReady = async () => {
-      while (Atomics.load(words, 0) < writers) await new Promise((resolve) => setTimeout(resolve, 1));
-    };
-    // One that cannot begin is not waited for; those that could, end.
-    await Promise.race([isReady(), ended]).finally(() => {
-      Atomics.store(words, 1, 1);
-      Atomics.notify(words, 1);
+    let isOver = false;
+    // One that cannot begin is not waited for; those that can, begin, and end before their folder goes.
+    Promise.allSettled([ended]).then(() => {
+      isOver = true;
     });
+    while (Atomics.load(words, 0) < writers && !isOver) await new Promise((resolve) => setTimeout(resolve, 1));
+    Atomics.store(words, 1, 1);
+    Atomics.notify(words, 1);
+    await Promise.allSettled(all);
     const done = await ended;
     return {
       writes: done.reduce((sum, { writes }) => sum + writes, 0),
@@ -168,11 +172,15 @@ async function hops(context: BenchContext, way: HopTask["way"], times: Times): P
 }
 
 /** The pipeline and the cluster in turn, so that what else the machine does meets both. */
-async function* compare(context: BenchContext, load: Load, times: Times): AsyncGenerator<BenchResult> {
-  const generator = await generatorMicros(load.outstanding, context.signal);
+async function* compare(
+  context: BenchContext,
+  thread: LoadThread,
+  load: Load,
+  times: Times,
+): AsyncGenerator<BenchResult> {
   const runs = await repeat(context, `limit: pipeline and cluster, ${describe(load)}`, times.runs, async () => ({
     bare: await runPipeline(context, load, times.seconds),
-    cluster: await runLoad(context, load, times.seconds, generator),
+    cluster: await thread.run(context, load, times.seconds),
   }));
   yield {
     bench: "limit",
@@ -198,6 +206,7 @@ async function* compare(context: BenchContext, load: Load, times: Times): AsyncG
       ),
     },
     notes: [
+      ...(result.notes ?? []),
       "The bare pipeline has the cluster's threads, ports, packed messages and transactions. It elects, checks, applies and keeps nothing, and its client has no promise a command.",
     ],
   };

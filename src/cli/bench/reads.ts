@@ -15,8 +15,10 @@ import {
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
+import { fill } from "./fill.ts";
 import { together } from "./latencies.ts";
-import { type Call, closedLoop } from "./loops.ts";
+import { type Call, closedLoop, closedLoopMicros, failureNotes } from "./loops.ts";
+import { clientShare } from "./meter.ts";
 
 const KEYS = 1_000;
 /** Of calls in the mixed load, one is a command. */
@@ -115,6 +117,7 @@ async function measure(context: BenchContext, setting: Setting): Promise<BenchRe
     figures: figures(runs.map((run) => run.figures)),
     distribution: together(runs.map(({ latencies }) => latencies)),
     notes: [
+      ...failureNotes(runs),
       'Reads a round: how many linearizable reads one round of confirmations has served; heartbeats are counted as rounds, too. Nobody writes, but in "mixed", where one call in ten is a command.',
     ],
   };
@@ -122,13 +125,14 @@ async function measure(context: BenchContext, setting: Setting): Promise<BenchRe
 
 async function runOnce(context: BenchContext, setting: Setting) {
   const { way, outstanding, peers, bytes, durability, seconds } = setting;
+  const generatorMicros = await closedLoopMicros(outstanding, context.signal);
   await using cluster = await startCluster(context, { peers, durability });
   const { supervisor } = cluster;
   const value = "x".repeat(bytes);
-  await Promise.all(Array.from({ length: KEYS }, (_, at) => supervisor.propose({ op: "put", key: `k${at}`, value })));
+  await fill(context, supervisor, { keys: KEYS, bytes });
   const read = await WAYS[way].read(supervisor);
   const call: Call = (client, round) => {
-    const key = `k${(client * 31 + round) % KEYS}`;
+    const key = `key${(client * 31 + round) % KEYS}`;
     const isWrite = way === "mixed" && (client + round) % (READS_TO_A_WRITE + 1) === 0;
     return isWrite ? supervisor.propose({ op: "put", key, value }) : read({ op: "get", key }, client);
   };
@@ -145,10 +149,11 @@ async function runOnce(context: BenchContext, setting: Setting) {
       sent = (await appends()) - sent;
     },
   });
-  const { span, done, failures, latencies } = run;
+  const { span, done, failures, failure, latencies } = run;
   const rounds = sent / Math.max(1, peers - 1);
   return {
     latencies,
+    failure,
     figures: {
       [way === "mixed" ? "calls/s" : "reads/s"]: done / span.seconds,
       "p50 ms": latencies.quantile(0.5),
@@ -156,6 +161,7 @@ async function runOnce(context: BenchContext, setting: Setting) {
       "p99.9 ms": latencies.quantile(0.999),
       "reads a round": WAYS[way].hasRounds && rounds > 0 ? done / rounds : undefined,
       "CPU µs a call": (span.cpuSeconds * 1e6) / done,
+      ...clientShare(span, done, generatorMicros),
       "RSS MB": span.rssMb,
       failed: failures,
     },

@@ -93,6 +93,7 @@ async function runOnce(context: BenchContext, { peers, appends, durability, snap
       "p99 ms": latencies.quantile(0.99),
       "RPCs an append": (rpcs - before) / appends,
       "CPU µs an append": (span.cpuSeconds * 1e6) / appends,
+      "app's thread %": span.clientCpuSeconds && (100 * span.clientCpuSeconds) / span.cpuSeconds,
     },
   };
 }

@@ -1,4 +1,3 @@
-import type { Durability } from "../../storage/store.ts";
 import {
   type Bench,
   type BenchContext,
@@ -9,24 +8,15 @@ import {
   type OptionValues,
   repeat,
   TIMES,
+  type Times,
   timesOf,
 } from "./bench.ts";
-import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
-import { type Latencies, together } from "./latencies.ts";
-import { closedLoop, generatorMicros } from "./loops.ts";
-
-/** Keys that are written to, so that the state does not grow. */
-export const KEYS = 1_000;
-
-/** What a closed loop is run on. */
-export interface Load {
-  readonly peers: number;
-  readonly bytes: number;
-  readonly outstanding: number;
-  readonly durability: Durability;
-}
+import { together } from "./latencies.ts";
+import type { Load, LoadRun } from "./load.ts";
+import { type LoadThread, startLoadThread } from "./load-thread.ts";
+import { failureNotes } from "./loops.ts";
 
 /** What the others are at while one of them is varied. */
 const BASE: Load = { peers: 3, bytes: 256, outstanding: 1_000, durability: "disk" };
@@ -46,7 +36,8 @@ export const throughput: Bench = {
     const times = timesOf(options);
     const all = loads(options);
     return async function* (context) {
-      for (const load of all) yield await measure(context, load, times);
+      await using thread = startLoadThread();
+      for (const load of all) yield await measure(context, thread, load, times);
     };
   },
 };
@@ -92,25 +83,17 @@ export function loads(options: OptionValues): Load[] {
 /** The closed loop of one load, some times. */
 async function measure(
   context: BenchContext,
+  thread: LoadThread,
   load: Load,
-  { seconds, runs }: { readonly seconds: number; readonly runs: number },
+  { seconds, runs }: Times,
 ): Promise<BenchResult> {
-  const generator = await generatorMicros(load.outstanding, context.signal);
-  const all = await repeat(context, `throughput: ${describe(load)}`, runs, () =>
-    runLoad(context, load, seconds, generator),
-  );
+  const all = await repeat(context, `throughput: ${describe(load)}`, runs, () => thread.run(context, load, seconds));
   return loadResult("throughput", load, all);
 }
 
 /** A load in words. */
 export function describe({ peers, bytes, outstanding, durability }: Load): string {
   return `${peers} peers, ${bytes} B, ${outstanding} outstanding, ${durability}`;
-}
-
-/** What one run of a load gave. */
-export interface LoadRun {
-  readonly figures: Readonly<Record<string, number | undefined>>;
-  readonly latencies: Latencies;
 }
 
 /** Several runs as one result. */
@@ -121,53 +104,6 @@ export function loadResult(bench: string, load: Load, runs: readonly LoadRun[]):
     parameters: { ...load },
     figures: figures(runs.map((run) => run.figures)),
     distribution: together(runs.map(({ latencies }) => latencies)),
-  };
-}
-
-/**
- * Starts a cluster, runs the closed loop of one load on it, and stops it.
- * @param generator what the loop itself takes of the CPU, in µs a command; see `generatorMicros`.
- */
-export async function runLoad(context: BenchContext, load: Load, seconds: number, generator: number): Promise<LoadRun> {
-  const { peers, bytes, outstanding, durability } = load;
-  const value = "x".repeat(bytes);
-  await using cluster = await startCluster(context, {
-    peers,
-    durability,
-    // Room for all that is outstanding at once.
-    maxPendingBytes: Math.max(64 << 20, 2 * outstanding * (bytes + 64)),
-  });
-  const { supervisor } = cluster;
-  let transactions = 0;
-  const { span, done, failures, latencies } = await closedLoop(
-    (client, round) => supervisor.propose({ op: "put", key: `k${(client * 31 + round) % KEYS}`, value }),
-    {
-      outstanding,
-      seconds,
-      signal: context.signal,
-      onBegin: () => {
-        transactions = cluster.transactions();
-      },
-      onEnd: () => {
-        transactions = cluster.transactions() - transactions;
-      },
-    },
-  );
-  const share = (cpuSeconds: number) => (100 * cpuSeconds) / span.cpuSeconds;
-  return {
-    latencies,
-    figures: {
-      "commits/s": done / span.seconds,
-      "p50 ms": latencies.quantile(0.5),
-      "p99 ms": latencies.quantile(0.99),
-      "p99.9 ms": latencies.quantile(0.999),
-      [durability === "disk" ? "fsyncs/s" : "transactions/s"]: transactions / span.seconds,
-      "CPU µs a command": (span.cpuSeconds * 1e6) / done,
-      "cores busy": span.cpuSeconds / span.seconds,
-      "app's thread %": span.appCpuSeconds === undefined ? undefined : share(span.appCpuSeconds),
-      "generator %": share((generator * done) / 1e6),
-      "RSS MB": span.rssMb,
-      failed: failures,
-    },
+    notes: failureNotes(runs),
   };
 }

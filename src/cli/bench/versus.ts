@@ -11,6 +11,7 @@ import {
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { together } from "./latencies.ts";
+import { failureNotes } from "./loops.ts";
 import { findEtcd } from "./versus/etcd.ts";
 import { runFlotilla } from "./versus/flotilla.ts";
 import { findRa } from "./versus/ra.ts";
@@ -111,9 +112,10 @@ async function* compete(
           "operations/s": own.done / own.seconds,
           "p50 ms": own.latencies.quantile(0.5),
           "p99 ms": own.latencies.quantile(0.99),
-          "CPU µs each": (own.cpuSeconds * 1e6) / own.done,
+          "CPU µs each": own.cpuSeconds && (own.cpuSeconds * 1e6) / own.done,
           "client's thread or process %":
-            own.clientCpuSeconds === undefined ? undefined : (100 * own.clientCpuSeconds) / own.cpuSeconds,
+            own.clientCpuSeconds && own.cpuSeconds && (100 * own.clientCpuSeconds) / own.cpuSeconds,
+          "client busy %": own.clientCpuSeconds && (100 * own.clientCpuSeconds) / own.seconds,
           "flotilla's throughput ×": name === OURS ? undefined : ours.done / ours.seconds / (own.done / own.seconds),
           "its p50 / flotilla's":
             name === OURS ? undefined : own.latencies.quantile(0.5) / ours.latencies.quantile(0.5),
@@ -121,7 +123,7 @@ async function* compete(
         })),
       ),
       distribution: together(runs.map(({ own }) => own.latencies)),
-      notes: [NOTE, ...(differs === undefined ? [] : [differs])],
+      notes: [NOTE, ...(differs === undefined ? [] : [differs]), ...failureNotes(runs.map(({ own }) => own))],
     };
   }
 }
