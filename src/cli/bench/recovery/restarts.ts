@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
+import type { ClusterEvents } from "../../../actors/event-feed.ts";
 import type { Peer } from "../../../actors/peer-handle.ts";
-import type { ClusterEvents, Supervisor } from "../../../actors/supervisor.ts";
+import type { Supervisor } from "../../../actors/supervisor.ts";
 import { type BenchContext, repeat } from "../bench.ts";
 import { type BenchCluster, startCluster, until } from "../cluster.ts";
 import type { BenchResult } from "../document.ts";
