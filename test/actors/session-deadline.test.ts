@@ -5,12 +5,16 @@ import { readSessionHeader } from "../../src/machine/sessions.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 import { raftError } from "./fixtures/cluster.ts";
 
+const HOST = {
+  maxCommandBytes: 1_000,
+  retryMs: 1_000,
+  defaultTimeoutMs: 5_000,
+  query: () => Promise.reject(new Error("nobody asks")),
+};
+
 it("tells the caller of a command that came too early until its deadline that it was not delivered, and not of the gap", async () => {
   const host: SessionHost = {
-    maxCommandBytes: 1_000,
-    retryMs: 1_000,
-    defaultTimeoutMs: 1_000,
-    query: () => Promise.reject(new Error("nobody asks")),
+    ...HOST,
     proposer: {
       overloaded: () => undefined,
       submit(_kind, data, { timeoutMs }): Promise<CallResult> {
@@ -33,10 +37,7 @@ it("tells the caller of a command that came too early until its deadline that it
 it("uses a session that took longer to open than it may be idle, and does not open it again and again", async () => {
   let opened = 0;
   const host: SessionHost = {
-    maxCommandBytes: 1_000,
-    retryMs: 1_000,
-    defaultTimeoutMs: 5_000,
-    query: () => Promise.reject(new Error("nobody asks")),
+    ...HOST,
     proposer: {
       overloaded: () => undefined,
       async submit(_kind, data): Promise<CallResult> {

@@ -1,3 +1,4 @@
+import type { Durability } from "../../storage/store.ts";
 import { parseInteger, parseNumber, UsageError } from "../usage.ts";
 import type { BenchResult } from "./document.ts";
 
@@ -49,21 +50,22 @@ export interface Times {
   readonly runs: number;
 }
 
-/** @throws UsageError */
-export function timesOf(options: OptionValues): Times {
-  return { seconds: options.number("seconds", 0.05, 3_600), runs: options.integer("runs", 1, 1_000) };
-}
+/** Of those that take one number of peers, and one size of the values. */
+export const SIZES = {
+  peers: { default: "3", quick: "3", help: "number of peers" },
+  bytes: { default: "256", quick: "256", help: "size of the values" },
+} as const satisfies Record<string, BenchOption>;
 
-/** How many peers a cluster may have, and how large a value may be that a command of any benchmark carries. */
-export const MOST_PEERS = 64;
-export const MOST_BYTES = 512 * 1024;
+/** How many peers a cluster may have. */
+const MOST_PEERS = 64;
+/** How large a value may be. */
+const MOST_BYTES = 512 * 1024;
 /** Numbers of clients, each with one call outstanding. */
-export const MOST_OUTSTANDING = 100_000;
-
-/** Of stores: whether they wait for the disk. */
-export const DURABILITIES = ["disk", "process"] as const;
+const MOST_OUTSTANDING = 100_000;
+const DURABILITIES: readonly Durability[] = ["disk", "process"];
 /** The key-value map whose state is in memory, and the one whose state is in the store. */
-export const MACHINES = ["memory", "durable"] as const;
+const MACHINES = ["memory", "durable"] as const;
+export type MachineKind = (typeof MACHINES)[number];
 
 /** The options of one run, and whether they were given or are defaults. */
 export class OptionValues {
@@ -110,6 +112,46 @@ export class OptionValues {
   /** One of `choices`. @throws UsageError */
   choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
     return chosen(name, this.text(name), choices, "one");
+  }
+
+  // What several benchmarks have. All throw a UsageError.
+
+  times(): Times {
+    return { seconds: this.number("seconds", 0.05, 3_600), runs: this.integer("runs", 1, 1_000) };
+  }
+
+  peers(min = 1): number {
+    return this.integer("peers", min, MOST_PEERS);
+  }
+
+  peerCounts(): number[] {
+    return this.integers("peers", 1, MOST_PEERS);
+  }
+
+  /** Of a value. */
+  bytes(): number {
+    return this.integer("bytes", 1, MOST_BYTES);
+  }
+
+  byteSizes(): number[] {
+    return this.integers("bytes", 1, MOST_BYTES);
+  }
+
+  /** Numbers of clients. */
+  crowds(name = "outstanding"): number[] {
+    return this.integers(name, 1, MOST_OUTSTANDING);
+  }
+
+  durability(): Durability {
+    return this.choice("durability", DURABILITIES);
+  }
+
+  durabilities(): Durability[] {
+    return this.choices("durability", DURABILITIES);
+  }
+
+  machines(): MachineKind[] {
+    return this.choices("machine", MACHINES);
   }
 
   /** What is said twice is meant once. */

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Supervisor } from "../../actors/supervisor.ts";
-import { type Bench, type BenchContext, MOST_PEERS, repeat } from "./bench.ts";
+import { type Bench, type BenchContext, repeat } from "./bench.ts";
 import { startCluster, until } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figure, figures } from "./figures.ts";
@@ -50,7 +50,7 @@ export const failover: Bench = {
     "election-ms": { default: "150", quick: "150", help: "the shortest election timeout; the longest is twice that" },
   },
   prepare(options) {
-    const peers = options.integer("peers", 3, MOST_PEERS);
+    const peers = options.peers(3);
     const trials = options.integer("trials", 1, 1e6);
     const shortest = options.integer("election-ms", 20, 60_000);
     const faults = options.choices("faults", ["crash", "pause", "partition"]);

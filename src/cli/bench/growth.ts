@@ -2,19 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { durableKeyValueMap } from "../../machine/durable-key-value.ts";
 import type { Durability } from "../../storage/store.ts";
-import {
-  type Bench,
-  type BenchContext,
-  DURABILITIES,
-  MACHINES,
-  MOST_BYTES,
-  MOST_OUTSTANDING,
-  MOST_PEERS,
-  repeat,
-  TIMES,
-  type Times,
-  timesOf,
-} from "./bench.ts";
+import { type Bench, type BenchContext, type MachineKind, repeat, TIMES, type Times } from "./bench.ts";
 import { type BenchCluster, startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
@@ -50,17 +38,17 @@ export const growth: Bench = {
     const parts = options.choices("parts", ["log", "state", "peers", "clients", "idle"]);
     const setting: Setting = {
       machine: "memory",
-      durability: options.choice("durability", DURABILITIES),
-      bytes: options.integer("bytes", 1, MOST_BYTES),
-      outstanding: options.integer("outstanding", 1, MOST_OUTSTANDING),
+      durability: options.durability(),
+      bytes: options.bytes(),
+      outstanding: options.integer("outstanding", 1, 100_000),
       snapshotEvery: options.integer("snapshot-every", 0),
-      ...timesOf(options),
+      ...options.times(),
     };
-    const machines = options.choices("machine", MACHINES);
+    const machines = options.machines();
     const entries = options.integers("entries");
     const keys = options.integers("keys");
-    const counts = options.integers("peers", 1, MOST_PEERS);
-    const crowds = options.integers("clients", 1, MOST_OUTSTANDING);
+    const counts = options.peerCounts();
+    const crowds = options.crowds("clients");
     return async function* (context) {
       for (const machine of machines) {
         if (parts.includes("log")) yield* grow(context, { ...setting, machine }, "log", entries);
@@ -82,7 +70,7 @@ export const growth: Bench = {
 };
 
 interface Setting extends Times {
-  readonly machine: (typeof MACHINES)[number];
+  readonly machine: MachineKind;
   readonly durability: Durability;
   readonly bytes: number;
   readonly outstanding: number;

@@ -1,18 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { durableKeyValueMap } from "../../machine/durable-key-value.ts";
 import type { Durability } from "../../storage/store.ts";
-import {
-  type Bench,
-  type BenchContext,
-  DURABILITIES,
-  MACHINES,
-  MOST_BYTES,
-  MOST_PEERS,
-  repeat,
-  TIMES,
-  type Times,
-  timesOf,
-} from "./bench.ts";
+import { type Bench, type BenchContext, type MachineKind, repeat, SIZES, TIMES, type Times } from "./bench.ts";
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
@@ -31,20 +20,19 @@ export const latency: Bench = {
   summary: "latencies in an open loop at fixed rates, while all peers take snapshots and while they do not",
   options: {
     rate: { default: "1000,10000,50000", quick: "1000,10000", help: "commands a second" },
-    peers: { default: "3", quick: "3", help: "number of peers" },
-    bytes: { default: "256", quick: "256", help: "size of the values" },
+    ...SIZES,
     durability: { default: "disk", quick: "disk", help: "disk, process or both" },
     "state-mb": { default: "100", quick: "10", help: "size of the state that snapshots are taken of" },
     machine: { default: "memory,durable", quick: "memory", help: "the map in memory, the durable one, or both" },
     ...TIMES,
   },
   prepare(options) {
-    const times = timesOf(options);
-    const peers = options.integer("peers", 1, MOST_PEERS);
-    const bytes = options.integer("bytes", 1, MOST_BYTES);
+    const times = options.times();
+    const peers = options.peers();
+    const bytes = options.bytes();
     const stateMb = options.number("state-mb", 0.001, 10_000);
-    const durabilities = options.choices("durability", DURABILITIES);
-    const machines = options.choices("machine", MACHINES);
+    const durabilities = options.durabilities();
+    const machines = options.machines();
     const rates = options.integers("rate", 1, 1e6);
     return async function* (context) {
       for (const durability of durabilities) {
@@ -63,7 +51,7 @@ interface Setting {
   readonly peers: number;
   readonly bytes: number;
   readonly durability: Durability;
-  readonly machine: "memory" | "durable";
+  readonly machine: MachineKind;
   readonly stateMb: number;
 }
 

@@ -2,18 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { runTask } from "../../actors/task.ts";
 import type { Durability } from "../../storage/store.ts";
-import {
-  type Bench,
-  type BenchContext,
-  DURABILITIES,
-  MOST_BYTES,
-  MOST_OUTSTANDING,
-  MOST_PEERS,
-  repeat,
-  TIMES,
-  type Times,
-  timesOf,
-} from "./bench.ts";
+import { type Bench, type BenchContext, repeat, TIMES, type Times } from "./bench.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { together } from "./latencies.ts";
@@ -40,11 +29,11 @@ export const limit: Bench = {
     ...TIMES,
   },
   prepare(options) {
-    const times = timesOf(options);
-    const peers = options.integer("peers", 1, MOST_PEERS);
-    const durabilities = options.choices("durability", DURABILITIES);
-    const sizes = options.integers("bytes", 1, MOST_BYTES);
-    const all = options.integers("outstanding", 1, MOST_OUTSTANDING);
+    const times = options.times();
+    const peers = options.peers();
+    const durabilities = options.durabilities();
+    const sizes = options.byteSizes();
+    const all = options.crowds();
     return async function* (context) {
       await using thread = startLoadThread();
       if (durabilities.includes("disk")) yield await syncs(context, times);

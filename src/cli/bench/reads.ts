@@ -1,17 +1,6 @@
 import type { Supervisor } from "../../actors/supervisor.ts";
 import type { Durability } from "../../storage/store.ts";
-import {
-  type Bench,
-  type BenchContext,
-  DURABILITIES,
-  MOST_BYTES,
-  MOST_OUTSTANDING,
-  MOST_PEERS,
-  repeat,
-  TIMES,
-  type Times,
-  timesOf,
-} from "./bench.ts";
+import { type Bench, type BenchContext, repeat, SIZES, TIMES, type Times } from "./bench.ts";
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
@@ -71,20 +60,19 @@ export const reads: Bench = {
   options: {
     ways: { default: NAMES.join(), quick: NAMES.join(), help: "ways to read" },
     outstanding: { default: "1,64,1000", quick: "1,64,1000", help: "numbers of clients, each with one read" },
-    peers: { default: "3", quick: "3", help: "number of peers" },
-    bytes: { default: "256", quick: "256", help: "size of the values" },
+    ...SIZES,
     durability: { default: "disk", quick: "disk", help: "of the commands of the mixed load: disk or process" },
     ...TIMES,
   },
   prepare(options) {
     const setting = {
-      durability: options.choice("durability", DURABILITIES),
-      peers: options.integer("peers", 1, MOST_PEERS),
-      bytes: options.integer("bytes", 1, MOST_BYTES),
-      ...timesOf(options),
+      durability: options.durability(),
+      peers: options.peers(),
+      bytes: options.bytes(),
+      ...options.times(),
     };
     const ways = options.choices("ways", NAMES);
-    const all = options.integers("outstanding", 1, MOST_OUTSTANDING);
+    const all = options.crowds();
     return async function* (context) {
       for (const way of ways) {
         if (way === "followers" && setting.peers === 1) {

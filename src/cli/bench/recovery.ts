@@ -1,4 +1,4 @@
-import { type Bench, DURABILITIES, MACHINES, MOST_BYTES, timesOf } from "./bench.ts";
+import type { Bench } from "./bench.ts";
 import { measureCatchUp, measureInstall } from "./recovery/lagging.ts";
 import { restartsOfLogs, restartsOfStates } from "./recovery/restarts.ts";
 
@@ -26,12 +26,12 @@ export const recovery: Bench = {
   prepare(options) {
     const parts = options.choices("parts", ["log", "state", "catch-up", "install"]);
     const common = {
-      durability: options.choice("durability", DURABILITIES),
-      bytes: options.integer("bytes", 1, MOST_BYTES),
+      durability: options.durability(),
+      bytes: options.bytes(),
       rate: options.number("rate", 0, 1e6),
-      ...timesOf(options),
+      ...options.times(),
     };
-    const settings = options.choices("machine", MACHINES).map((machine) => ({ ...common, machine }));
+    const settings = options.machines().map((machine) => ({ ...common, machine }));
     const entries = options.integers("entries");
     const keys = options.integers("keys");
     const missed = options.integer("missed");

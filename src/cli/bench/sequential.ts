@@ -1,6 +1,6 @@
 import { KvClient } from "../../kv/client.ts";
 import type { Durability } from "../../storage/store.ts";
-import { type Bench, type BenchContext, DURABILITIES, MOST_PEERS, repeat } from "./bench.ts";
+import { type Bench, type BenchContext, repeat } from "./bench.ts";
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figure, figures } from "./figures.ts";
@@ -25,11 +25,11 @@ export const sequential: Bench = {
   },
   prepare(options) {
     const setting = {
-      peers: options.integer("peers", 1, MOST_PEERS),
+      peers: options.peers(),
       appends: options.integer("appends"),
       runs: options.integer("runs"),
     };
-    const durabilities = options.choices("durability", DURABILITIES);
+    const durabilities = options.durabilities();
     const intervals = options.integers("snapshot-every", 0);
     return async function* (context) {
       for (const durability of durabilities) {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { asModule, isSource, loaderForThreads } from "../../actors/loader.ts";
-import { type Bench, type BenchContext, DURABILITIES, MOST_PEERS, repeat } from "./bench.ts";
+import { type Bench, type BenchContext, repeat } from "./bench.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 
@@ -21,8 +21,8 @@ export const start: Bench = {
     runs: { default: "10", quick: "2", help: "of each, of which the median and the spread are given" },
   },
   prepare(options) {
-    const peers = options.integer("peers", 1, MOST_PEERS);
-    const durabilities = options.choices("durability", DURABILITIES);
+    const peers = options.peers();
+    const durabilities = options.durabilities();
     const runs = options.integer("runs");
     return async function* (context) {
       for (const durability of durabilities) yield* measure(context, peers, durability, runs);

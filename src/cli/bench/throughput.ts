@@ -1,16 +1,4 @@
-import {
-  type Bench,
-  type BenchContext,
-  DURABILITIES,
-  MOST_BYTES,
-  MOST_OUTSTANDING,
-  MOST_PEERS,
-  type OptionValues,
-  repeat,
-  TIMES,
-  type Times,
-  timesOf,
-} from "./bench.ts";
+import { type Bench, type BenchContext, type OptionValues, repeat, TIMES, type Times } from "./bench.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { together } from "./latencies.ts";
@@ -33,7 +21,7 @@ export const throughput: Bench = {
     ...TIMES,
   },
   prepare(options) {
-    const times = timesOf(options);
+    const times = options.times();
     const all = loads(options);
     return async function* (context) {
       await using thread = startLoadThread();
@@ -48,10 +36,10 @@ export const throughput: Bench = {
  */
 export function loads(options: OptionValues): Load[] {
   const lists = {
-    peers: options.integers("peers", 1, MOST_PEERS),
-    bytes: options.integers("bytes", 1, MOST_BYTES),
-    outstanding: options.integers("outstanding", 1, MOST_OUTSTANDING),
-    durability: options.choices("durability", DURABILITIES),
+    peers: options.peerCounts(),
+    bytes: options.byteSizes(),
+    outstanding: options.crowds(),
+    durability: options.durabilities(),
   };
   const axes = ["outstanding", "bytes", "peers", "durability"] as const;
   if (axes.some((axis) => options.isGiven(axis))) {

@@ -1,13 +1,4 @@
-import {
-  type Bench,
-  type BenchContext,
-  CannotRun,
-  MOST_BYTES,
-  MOST_OUTSTANDING,
-  repeat,
-  TIMES,
-  timesOf,
-} from "./bench.ts";
+import { type Bench, type BenchContext, CannotRun, repeat, TIMES } from "./bench.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { together } from "./latencies.ts";
@@ -40,10 +31,10 @@ export const versus: Bench = {
   },
   prepare(options) {
     const names = options.choices("rivals", Object.keys(FINDERS));
-    const { seconds, runs } = timesOf(options);
-    const bytes = options.integer("bytes", 1, MOST_BYTES);
+    const { seconds, runs } = options.times();
+    const bytes = options.bytes();
     const operations = options.choices("operations", ["put", "read"]);
-    const all = options.integers("outstanding", 1, MOST_OUTSTANDING);
+    const all = options.crowds();
     return async function* (context) {
       const rivals = await findRivals(context, names);
       for (const operation of operations) {
