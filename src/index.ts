@@ -1,6 +1,7 @@
 /** `flotilla`: a cluster of Raft peers inside this process, each an actor in a thread of its own. */
 export type { PeerFields, PeerState, PeerStatus } from "./actors/board.ts";
 export type { EventDiagnostic, ProposeDiagnostic } from "./actors/diagnostics.ts";
+export type { ClusterEvents, EventsOptions } from "./actors/event-feed.ts";
 export type { Faults } from "./actors/fault-control.ts";
 export type { LinkRule } from "./actors/faults.ts";
 export type { LabrpcProfile } from "./actors/labrpc.ts";
@@ -11,7 +12,7 @@ export type { MachineOptions, RestartOptions, SupervisorOptions } from "./actors
 export { Peer, type Proposed, type ProposeOptions, type QueryOptions, type WaitOptions } from "./actors/peer-handle.ts";
 export type { AppliedEntry, ClusterEvent, Consistency, Trace, TracedMessage, TraceStep } from "./actors/protocol.ts";
 export { Session, type SessionOptions } from "./actors/session.ts";
-export { type ClusterEvents, type EventsOptions, Supervisor } from "./actors/supervisor.ts";
+export { Supervisor } from "./actors/supervisor.ts";
 export type { KeyValueChange, KeyValueChanges } from "./machine/change-history.ts";
 export { durableKeyValueMap } from "./machine/durable-key-value.ts";
 export { KeyValueMap, type KeyValueMapOptions } from "./machine/key-value.ts";

@@ -12,6 +12,7 @@ interface Late {
   readonly timeoutMs: number;
 }
 
+/** Nothing was heard in time: of a leader, or of the peer that has the call. */
 export function timedOut({ lane, isLost, timeoutMs }: Late): RaftError {
   if (isLost) return new RaftError("ERR_TIMEOUT", `no answer within ${timeoutMs} ms`);
   if (lane === undefined) return new RaftError("ERR_NOT_LEADER", `no leader was found within ${timeoutMs} ms`);
@@ -25,15 +26,18 @@ export function doubted(isDoubtful: boolean, error: RaftError): RaftError {
   return new RaftError(code, message, { outcome: "unknown", leader, ...(cause === undefined ? {} : { cause }) });
 }
 
+/** The caller's signal came. */
 export function aborted(signal: AbortSignal): RaftError {
   return new RaftError("ERR_ABORTED", "the call was aborted", { cause: signal.reason });
 }
 
+/** Nobody can say what becomes of a command, because of `cause`. */
 export function unknownOutcome(message: string, cause: RaftError): RaftError {
   const text = `${message}; the command was handed over and may or may not be applied`;
   return new RaftError("ERR_UNKNOWN_OUTCOME", text, { outcome: "unknown", cause });
 }
 
+/** The state machine threw at a command, which is applied all the same, or at a query; or refused it by itself. */
 export function machineThrew(kind: Call["kind"], threw: Thrown): RaftError {
   if (threw.refusal !== undefined) {
     const { code, outcome } = threw.refusal;
@@ -47,4 +51,26 @@ export function machineThrew(kind: Call["kind"], threw: Thrown): RaftError {
     outcome,
     cause,
   });
+}
+
+// Of commands in a session, which are sent again and again.
+
+/** What the caller is told who waits no longer, because of `cause`. */
+export function verdict(isDoubtful: boolean, cause: RaftError): RaftError {
+  if (!isDoubtful) return cause;
+  const message = `${cause.message}; the command was handed over and may or may not be applied, but not twice`;
+  return new RaftError("ERR_UNKNOWN_OUTCOME", message, { outcome: "unknown", cause });
+}
+
+/** What the cluster said of the last attempt; a call that was given up has it as its cause. */
+export function causeOf(error: RaftError): RaftError {
+  return error.cause instanceof RaftError ? error.cause : error;
+}
+
+/** Why a command was not delivered by its deadline, of which `error` is the end of the last attempt. */
+export function overdue(timeoutMs: number, error: RaftError): RaftError {
+  const cause = causeOf(error);
+  // A gap is no more than a reason to send again.
+  if (cause.code !== "ERR_SESSION_GAP") return cause;
+  return new RaftError("ERR_TIMEOUT", `not delivered within ${timeoutMs} ms: ${cause.message}`, { cause });
 }

@@ -19,7 +19,8 @@ import {
   type PeerNotice,
   type PeerOrder,
 } from "./protocol.ts";
-import { type RestartOptions, RestartPolicy } from "./restart.ts";
+import type { RestartOptions } from "./restart.ts";
+import { Restarter } from "./restarter.ts";
 import { VerifyOnce } from "./verify-once.ts";
 import { watchCalls } from "./watchdog.ts";
 import type { Delivery } from "./wire.ts";
@@ -71,20 +72,19 @@ export interface PeerHostOptions {
 export class PeerHost {
   readonly #options: PeerHostOptions;
   #process: PeerProcess | undefined;
-  #policy: RestartPolicy | undefined;
-  #restart: NodeJS.Timeout | undefined;
+  readonly #restarter: Restarter;
   readonly #verification: VerifyOnce;
   /** A launch that waits for the verification. */
   #launching: Promise<void> | undefined;
-  /** Whether there was no room on the disk when the thread ended or could not start. */
-  #isFull = false;
   /** How often the peer was told to stop: a start that was called before, and still waits, is off. */
   #stops = 0;
 
   constructor(options: PeerHostOptions) {
     this.#options = options;
-    this.#policy = this.#newPolicy();
     this.#verification = new VerifyOnce(options.verify);
+    const { id, restart, tell } = options;
+    const giveUp = (error: RaftError) => this.#giveUp(error);
+    this.#restarter = new Restarter({ id, restart, tell, giveUp, launch: () => this.#launchAgain() });
   }
 
   /** Brings mail from the network; lost when no thread is there. */
@@ -100,14 +100,12 @@ export class PeerHost {
     const stops = this.#stops;
     while (this.#process?.ending !== undefined) {
       if (this.#isWedged()) throw wedged(this.#options.id);
-      await this.#process.exited;
+      await Promise.race([this.#process.exited, this.#process.wedged]);
     }
     if (this.#stops !== stops)
       throw new RaftError("ERR_PEER_DOWN", `${this.#options.id} was stopped before it started`);
     if (this.#process === undefined) {
-      this.#cancelRestart();
-      // A start by hand begins a new account.
-      this.#policy = this.#newPolicy();
+      this.#restarter.renew();
       await this.#launch();
     }
     await this.#process?.up;
@@ -124,7 +122,7 @@ export class PeerHost {
   /** Lets the peer close its store, and keeps it down. */
   async stop(): Promise<void> {
     this.#stops++;
-    this.#cancelRestart();
+    this.#restarter.cancel();
     const process = this.#process;
     if (process === undefined) {
       await this.#verification.abort();
@@ -200,14 +198,23 @@ export class PeerHost {
     }
   }
 
+  /** As the restart policy says. */
+  #launchAgain(): void {
+    const wasVerified = this.#verification.isDone;
+    this.#launch().catch((error: unknown) => {
+      // What comes of a verification is dealt with where it is found.
+      if (wasVerified) this.#giveUp(asRaftError(error));
+    });
+  }
+
   async #verifyAndSpawn(): Promise<void> {
     const { id } = this.#options;
     const stops = this.#stops;
     const failure = await this.#verification.verify().then(() => undefined, asRaftError);
     if (this.#stops !== stops) throw new RaftError("ERR_PEER_DOWN", `${id} was stopped before it started`);
     if (failure !== undefined) {
-      if (HOPELESS.has(failure.code) || this.#policy === undefined) this.#giveUp(failure);
-      else this.#recover(failure, undefined);
+      if (HOPELESS.has(failure.code) || !this.#restarter.isOn) this.#giveUp(failure);
+      else this.#restarter.onExit(failure, undefined);
       throw failure;
     }
     this.#spawn();
@@ -249,7 +256,7 @@ export class PeerHost {
         break;
       case "up":
         process.isUp = true;
-        this.#isFull = false;
+        this.#restarter.onUp();
         if (process.ending !== undefined) break;
         this.#setState("up");
         tell({ type: "up", peer: id, incarnation: process.incarnation });
@@ -286,6 +293,7 @@ export class PeerHost {
       await process.exited;
     } else if (this.#process === process) {
       this.#setState("wedged");
+      process.onWedged();
       tell({ type: "wedged", peer: id });
       throw wedged(id);
     }
@@ -319,8 +327,7 @@ export class PeerHost {
       tell({ type: "down", peer: id });
       return;
     }
-    // One that still finds no room has not died: it was not there.
-    if (!(this.#isFull && isFull(error))) {
+    if (!this.#restarter.knows(error)) {
       tell({
         type: "crash",
         peer: id,
@@ -330,45 +337,7 @@ export class PeerHost {
       });
     }
     if (!process.isUp && error !== undefined && HOPELESS.has(error.code)) this.#giveUp(error);
-    else this.#recover(error, requested ? undefined : call);
-  }
-
-  /** What follows from an exit, or from a start that failed. */
-  #recover(error: RaftError | undefined, call: CurrentCall | undefined): void {
-    if (error !== undefined && isFull(error)) this.#waitForRoom(error);
-    else this.#restartAsAllowed(call);
-  }
-
-  /** A full disk is nobody's fault, and is not got over sooner by giving up. */
-  #waitForRoom(error: RaftError): void {
-    if (this.#policy === undefined) return;
-    if (!this.#isFull) {
-      this.#isFull = true;
-      this.#options.tell({ type: "disk-full", peer: this.#options.id, error: errorData(error, "ERR_STORAGE_FULL") });
-    }
-    this.#restartIn(this.#policy.delayMs(performance.now()));
-  }
-
-  #restartAsAllowed(call: CurrentCall | undefined): void {
-    if (this.#policy === undefined) return;
-    const decision = this.#policy.onExit(performance.now(), call);
-    if (decision.action === "give-up") {
-      this.#giveUp(decision.error);
-      return;
-    }
-    this.#options.tell({ type: "restart", peer: this.#options.id, delayMs: decision.delayMs });
-    this.#restartIn(decision.delayMs);
-  }
-
-  #restartIn(delayMs: number): void {
-    this.#restart = setTimeout(() => {
-      this.#restart = undefined;
-      const wasVerified = this.#verification.isDone;
-      this.#launch().catch((error: unknown) => {
-        // What comes of a verification is dealt with where it is found.
-        if (wasVerified) this.#giveUp(asRaftError(error));
-      });
-    }, delayMs);
+    else this.#restarter.onExit(error, requested ? undefined : call);
   }
 
   #giveUp(error: RaftError): void {
@@ -384,16 +353,6 @@ export class PeerHost {
   #ring(): void {
     const { bells, position } = this.#options;
     ring(bells, position);
-  }
-
-  #newPolicy(): RestartPolicy | undefined {
-    const { id, restart } = this.#options;
-    return restart === false ? undefined : new RestartPolicy(id, restart);
-  }
-
-  #cancelRestart(): void {
-    clearTimeout(this.#restart);
-    this.#restart = undefined;
   }
 
   #isWedged(): boolean {
@@ -414,10 +373,6 @@ export class PeerHost {
   #setState(state: Parameters<Board["setState"]>[1]): void {
     this.#options.board.setState(this.#options.id, state);
   }
-}
-
-function isFull(error: RaftError | undefined): boolean {
-  return error?.code === "ERR_STORAGE_FULL";
 }
 
 function wedged(id: PeerId): RaftError {

@@ -13,6 +13,9 @@ export interface PeerProcess {
   /** Settles once: the peer is up, or its thread ended before. */
   readonly up: Promise<void>;
   readonly exited: Promise<void>;
+  /** Resolves when it is known that the thread cannot be ended: it hangs in native code. */
+  readonly wedged: Promise<void>;
+  readonly onWedged: () => void;
   readonly settleUp: (error?: RaftError) => void;
   incarnation: number;
   isUp: boolean;
@@ -52,12 +55,15 @@ export function startProcess(options: PeerProcessOptions): PeerProcess {
   // Whoever starts a peer waits for this; nobody has to.
   up.promise.catch(() => {});
   const exited = deferred<void>();
+  const wedged = deferred<void>();
   const process: PeerProcess = {
     worker,
     gate: data.gate,
     rpc: rpc.port1,
     up: up.promise,
     exited: exited.promise,
+    wedged: wedged.promise,
+    onWedged: () => wedged.resolve(),
     settleUp: (error) => (error === undefined ? up.resolve() : up.reject(error)),
     incarnation: 0,
     isUp: false,

@@ -1,12 +1,13 @@
 import { performance } from "node:perf_hooks";
-import { inspect } from "node:util";
 import type { MessagePort } from "node:worker_threads";
 import type { Applied } from "../machine/apply.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { aborted, doubted, machineThrew, timedOut, unknownOutcome } from "./call-errors.ts";
+import { invalidTimeout } from "./call-options.ts";
 import type { ClientNetwork } from "./client-network.ts";
 import { type Call, Lane, type LaneOwner } from "./lane.ts";
+import { type Leader, Leaders } from "./leaders.ts";
 import { CallMeter, type CallOutcome } from "./meter.ts";
 import type { AppliedEntry, Consistency, TraceStep } from "./protocol.ts";
 
@@ -59,12 +60,6 @@ interface Waiting extends Call {
   isDoubtful: boolean;
 }
 
-interface Leader {
-  readonly peer: PeerId;
-  readonly term: number;
-  readonly lane: Lane;
-}
-
 /** What the owner of a proposer hears. */
 export interface ProposerEvents {
   readonly onLeader: (peer: PeerId, term: number) => void;
@@ -82,15 +77,10 @@ export class Proposer implements LaneOwner {
   /** Counts the calls that were submitted. */
   readonly calls = new CallMeter();
   readonly #lanes = new Map<PeerId, Lane>();
-  /** Whom the peer of each lane takes for the leader. */
-  readonly #views = new Map<Lane, { readonly term: number; readonly leader: PeerId | undefined }>();
+  readonly #leaders = new Leaders();
   readonly #waiting = new Set<Waiting>();
   /** Those of `#waiting` that no leader was there for. */
   #unrouted: Waiting[] = [];
-  #leaderWaiters: { readonly resolve: (leader: PeerId) => void; readonly reject: (error: RaftError) => void }[] = [];
-  #leader: Leader | undefined;
-  /** The latest term in which a leader was known. */
-  #latestTerm = 0;
   #pendingBytes = 0;
   readonly #maxPendingBytes: number;
   readonly #network: ClientNetwork;
@@ -107,7 +97,7 @@ export class Proposer implements LaneOwner {
 
   /** The peer that leads in the latest term heard of. */
   get leader(): PeerId | undefined {
-    return this.#leader?.peer;
+    return this.#leaders.current?.peer;
   }
 
   /** How many calls wait for an answer. */
@@ -147,12 +137,8 @@ export class Proposer implements LaneOwner {
     };
     if (this.#ended !== undefined) return refuse(this.#ended);
     if (signal?.aborted) return refuse(aborted(signal));
-    if (typeof timeoutMs !== "number" || !(timeoutMs >= 0)) {
-      const message = `timeoutMs: expected a number of milliseconds, 0 or more, got ${inspect(timeoutMs)}`;
-      return refuse(new RaftError("ERR_INVALID_OPTION", message));
-    }
-    const overloaded = this.overloaded(data.byteLength);
-    if (overloaded !== undefined) return refuse(overloaded);
+    const refusal = invalidTimeout(timeoutMs) ?? this.overloaded(data.byteLength);
+    if (refusal !== undefined) return refuse(refusal);
     return new Promise((resolve, reject) => {
       const done = () => {
         this.#waiting.delete(call);
@@ -206,27 +192,7 @@ export class Proposer implements LaneOwner {
 
   /** Resolves with the peer that leads, as soon as one does. */
   waitForLeader(signal: AbortSignal | undefined): Promise<PeerId> {
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    if (signal?.aborted) return Promise.reject(aborted(signal));
-    if (this.#leader !== undefined) return Promise.resolve(this.#leader.peer);
-    return new Promise((resolve, reject) => {
-      const waiter = {
-        resolve: (leader: PeerId) => {
-          signal?.removeEventListener("abort", onAbort);
-          resolve(leader);
-        },
-        reject: (error: RaftError) => {
-          signal?.removeEventListener("abort", onAbort);
-          reject(error);
-        },
-      };
-      const onAbort = () => {
-        this.#leaderWaiters = this.#leaderWaiters.filter((other) => other !== waiter);
-        if (signal !== undefined) reject(aborted(signal));
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#leaderWaiters.push(waiter);
-    });
+    return this.#leaders.wait(signal);
   }
 
   /** Tries again for those that found no way to the leader: there may be one now. */
@@ -240,14 +206,13 @@ export class Proposer implements LaneOwner {
     this.#ended = error;
     clearTimeout(this.#timer);
     for (const call of [...this.#waiting]) this.#giveUp(call, error);
-    for (const { reject } of this.#leaderWaiters.splice(0)) reject(error);
+    this.#leaders.end(error);
     for (const lane of this.#lanes.values()) lane.close();
     this.#lanes.clear();
   }
 
   onLeader(lane: Lane, term: number, leader: PeerId | undefined): void {
-    this.#views.set(lane, { term, leader });
-    this.#findLeader();
+    this.#follow(this.#leaders.onView(lane, term, leader));
     // A follower may do for those that cannot reach the leader.
     if (leader !== undefined) this.reroute();
   }
@@ -275,10 +240,9 @@ export class Proposer implements LaneOwner {
   }
 
   onClosed(lane: Lane, unsent: readonly Call[], sent: readonly Call[]): void {
-    this.#views.delete(lane);
     if (this.#lanes.get(lane.peer) === lane) this.#lanes.delete(lane.peer);
     for (const call of [...unsent, ...sent]) (call as Waiting).lane = undefined;
-    this.#findLeader();
+    this.#follow(this.#leaders.onClosed(lane));
     for (const call of unsent) this.#route(call as Waiting);
     for (const call of sent) {
       const cause = new RaftError("ERR_PEER_DOWN", `${lane.peer} ended before it answered`, { outcome: "unknown" });
@@ -346,11 +310,12 @@ export class Proposer implements LaneOwner {
   #laneFor(call: Waiting): Lane | undefined {
     const { to, kind } = call;
     if (to !== undefined) return this.#lanes.get(to);
-    if (this.#leader !== undefined && this.#reaches(call, this.#leader.peer)) return this.#leader.lane;
+    const { current } = this.#leaders;
+    if (current !== undefined && this.#reaches(call, current.peer)) return current.lane;
     if (kind === "propose") return undefined;
     // Any peer can answer from what it has, or ask the leader it knows.
     for (const [peer, lane] of this.#lanes) {
-      const knowsEnough = kind === "local" || this.#views.get(lane)?.leader !== undefined;
+      const knowsEnough = kind === "local" || this.#leaders.hasLeader(lane);
       if (knowsEnough && this.#reaches(call, peer)) return lane;
     }
     return undefined;
@@ -360,23 +325,15 @@ export class Proposer implements LaneOwner {
     return (via === undefined || via.has(peer)) && !this.#network.isBlocked(client, peer);
   }
 
-  #findLeader(): void {
-    let found: Leader | undefined;
-    for (const [lane, { term, leader }] of this.#views) {
-      // One who leads in an earlier term has not heard yet that it was deposed.
-      if (leader !== lane.peer || term < this.#latestTerm) continue;
-      found = { peer: lane.peer, term, lane };
-      this.#latestTerm = term;
-    }
-    const before = this.#leader;
-    this.#leader = found;
-    if (found === undefined || (before?.lane === found.lane && before.term === found.term)) return;
-    this.#events.onLeader(found.peer, found.term);
-    for (const { resolve } of this.#leaderWaiters.splice(0)) resolve(found.peer);
+  /** There is a new leader, if one is given: what waits goes there. */
+  #follow(leader: Leader | undefined): void {
+    if (leader === undefined) return;
+    const { peer, term } = leader;
+    this.#events.onLeader(peer, term);
     this.reroute();
     for (const call of [...this.#waiting]) {
       const { lane, to, kind, inSession } = call;
-      if (lane === undefined || lane === found.lane || !this.#reaches(call, found.peer)) continue;
+      if (lane === undefined || lane === leader.lane || !this.#reaches(call, peer)) continue;
       const isQuery = kind !== "propose" && to === undefined;
       if (!inSession && !isQuery) continue;
       const isWithPeer = lane.forget(call);

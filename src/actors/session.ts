@@ -5,6 +5,8 @@ import { encode } from "../machine/codec.ts";
 import { MAX_RESULTS, packOpenSession, packSessionCommand } from "../machine/sessions.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { aborted, causeOf, overdue, verdict } from "./call-errors.ts";
+import { invalidFreshness, invalidTimeout } from "./call-options.ts";
 import type { Proposed, QueryOptions, WaitOptions } from "./peer-handle.ts";
 import type { CallResult, Proposer } from "./proposer.ts";
 
@@ -127,11 +129,9 @@ export class Session {
     { signal, timeoutMs = this.#host.defaultTimeoutMs }: Omit<WaitOptions, "client"> = {},
   ): Promise<Proposed<Result>> {
     const data = encode(command, "command", this.#host.maxCommandBytes);
-    if (typeof timeoutMs !== "number" || !(timeoutMs >= 0)) {
-      const message = `timeoutMs: expected a number of milliseconds, 0 or more, got ${inspect(timeoutMs)}`;
-      throw new RaftError("ERR_INVALID_OPTION", message);
-    }
-    if (signal?.aborted) throw new RaftError("ERR_ABORTED", "the call was aborted", { cause: signal.reason });
+    const invalid = invalidTimeout(timeoutMs);
+    if (invalid !== undefined) throw invalid;
+    if (signal?.aborted) throw aborted(signal);
     const overloaded = this.#host.proposer.overloaded(this.#waitingBytes + data.byteLength);
     if (overloaded !== undefined) throw overloaded;
     return new Promise<Proposed<Result>>((resolve, reject) => {
@@ -167,6 +167,8 @@ export class Session {
     const via = options.via ?? (this.#via && [...this.#via]);
     const identity = { ...(this.#client !== undefined && { client: this.#client }), ...(via && { via }) };
     const { timeoutMs = this.#host.defaultTimeoutMs } = options;
+    const invalid = invalidTimeout(timeoutMs) ?? invalidFreshness(options);
+    if (invalid !== undefined) throw invalid;
     const deadline = performance.now() + timeoutMs;
     // A question or an answer may be lost as well, and asking again does no harm.
     let deaths = 0;
@@ -248,6 +250,8 @@ export class Session {
         this.#openRetryMs = 0;
         this.#seen = Math.max(this.#seen, index);
         this.#opened = { id: Number(result), owner, nextSequence: 1, window: [] };
+        // However long that took: one that counted from before would be opened again and again, and never used.
+        this.#lastUsed = performance.now();
         this.#pump();
       },
       (error: RaftError) => {
@@ -308,13 +312,13 @@ export class Session {
         this.#expired(opened, command, error);
         return;
       case "ERR_STOPPED":
-        this.#answered(opened, command, this.#verdict(command, error));
+        this.#answered(opened, command, verdict(command.isDoubtful, error));
         return;
       default:
     }
     const isOverdue = performance.now() >= command.deadline;
     if (!command.isSettled && (isOverdue || command.signal?.aborted)) {
-      command.settle(this.#verdict(command, isOverdue ? overdue(command, error) : causeOf(error)));
+      command.settle(verdict(command.isDoubtful, isOverdue ? overdue(command.timeoutMs, error) : causeOf(error)));
       command.data = NOTHING;
     }
     // It was not there in time, rather than refused.
@@ -341,18 +345,11 @@ export class Session {
     this.#pump();
   }
 
-  /** What the caller is told who waits no longer, because of `cause`. */
-  #verdict({ isDoubtful }: Command, cause: RaftError): RaftError {
-    if (!isDoubtful) return cause;
-    const message = `${cause.message}; the command was handed over and may or may not be applied, but not twice`;
-    return new RaftError("ERR_UNKNOWN_OUTCOME", message, { outcome: "unknown", cause });
-  }
-
   /** The caller of a command that is not under way waits no longer. Its number stays taken, for nothing. */
   #giveUp(command: Command, code: "ERR_ABORTED" | "ERR_TIMEOUT", message: string): void {
     const { signal } = command;
     const cause = new RaftError(code, message, signal?.aborted ? { cause: signal.reason } : {});
-    command.settle(this.#verdict(command, cause));
+    command.settle(verdict(command.isDoubtful, cause));
     if (command.sequence === 0) {
       this.#waiting = this.#waiting.filter((other) => other !== command);
       this.#waitingBytes -= command.data.byteLength;
@@ -392,18 +389,6 @@ export class Session {
     if (next === Number.POSITIVE_INFINITY) return;
     this.#timer = setTimeout(() => this.#pump(), Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(next - now))));
   }
-}
-
-/** What the cluster said of the last attempt; a call that was given up has it as its cause. */
-function causeOf(error: RaftError): RaftError {
-  return error.cause instanceof RaftError ? error.cause : error;
-}
-
-/** A gap is no more than a reason to send again. */
-function overdue({ timeoutMs }: Command, error: RaftError): RaftError {
-  const cause = causeOf(error);
-  if (cause.code !== "ERR_SESSION_GAP") return cause;
-  return new RaftError("ERR_TIMEOUT", `not delivered within ${timeoutMs} ms: ${cause.message}`, { cause });
 }
 
 /** A command arrived before one that had been sent earlier: that one is lost, or late, and goes again. */

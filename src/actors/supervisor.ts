@@ -1,22 +1,21 @@
-import { inspect } from "node:util";
 import { MessageChannel, type MessagePort, type Worker } from "node:worker_threads";
 import { encode } from "../machine/codec.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { hashSeed, seededRandom } from "../raft/random.ts";
-import { AsyncQueue } from "./async-queue.ts";
 import { ring } from "./bell.ts";
 import { Board, createBoard } from "./board.ts";
+import { invalidFreshness } from "./call-options.ts";
 import { ClientNetwork } from "./client-network.ts";
 import { Control } from "./control.ts";
 import { publishEvent, tracePropose } from "./diagnostics.ts";
 import { type ClusterDirectory, openDirectory } from "./directory.ts";
+import { type ClusterEvents, EventFeed, type EventsOptions } from "./event-feed.ts";
 import type { Faults } from "./fault-control.ts";
 import { FaultTable } from "./faults.ts";
 import { createGates, guardExit } from "./gates.ts";
 import { logEvent } from "./logger.ts";
 import { createMachineCalls } from "./machine-calls.ts";
-import { EventMeter } from "./meter.ts";
 import { collectMetrics, type Metric } from "./metrics.ts";
 import type { Counters } from "./network.ts";
 import { type ParsedOptions, parseOptions, type SupervisorOptions } from "./options.ts";
@@ -37,26 +36,6 @@ import { spawnThread } from "./thread.ts";
 /** How long a call waits by default, in milliseconds. */
 const DEFAULT_TIMEOUT_MS = 5_000;
 
-/** How many events are kept for a reader of `events()` by default: hours of a cluster's life, but with `trace`. */
-const DEFAULT_MAX_UNREAD = 10_000;
-
-/** What `events()` can be given. */
-export interface EventsOptions {
-  /** Ends the events. */
-  readonly signal?: AbortSignal;
-  /**
-   * How many events are kept that are not read yet, 1 or more; Infinity keeps all. Beyond it the oldest are dropped.
-   * Default 10,000.
-   */
-  readonly maxUnread?: number;
-}
-
-/** Events as they happen; see {@link Supervisor.events}. */
-export interface ClusterEvents extends AsyncIterableIterator<ClusterEvent> {
-  /** How many events this reader will never get, since it had too many unread ones. */
-  readonly dropped: number;
-}
-
 /**
  * A cluster in this process: starts the peers, each in a thread of its own, carries what they say to each other, and
  * starts them again when they die. The supervisor has a thread of its own too, so an app that blocks its thread does
@@ -75,8 +54,7 @@ export class Supervisor {
   readonly #board: Board;
   readonly #bells: Int32Array;
   readonly #proposer: Proposer;
-  readonly #listeners = new Set<AsyncQueue<ClusterEvent>>();
-  readonly #events: EventMeter;
+  readonly #events: EventFeed;
   readonly #unguard: () => void;
   #stopped: Promise<void> | undefined;
 
@@ -112,7 +90,7 @@ export class Supervisor {
     };
     this.#board = new Board(shared.board, ids);
     this.#bells = new Int32Array(shared.bells);
-    this.#events = new EventMeter(ids);
+    this.#events = new EventFeed(ids);
     this.#unguard = guardExit(new Int32Array(shared.gates));
     const clientFaults = new FaultTable(ids);
     const clients = new ClientNetwork(clientFaults, seededRandom(hashSeed(options.seed, "clients")));
@@ -288,7 +266,7 @@ export class Supervisor {
       network: await this.counters(),
       statuses: this.peers.map(({ id }) => this.#board.status(id)),
       calls: this.#proposer.calls,
-      events: this.#events,
+      events: this.#events.meter,
       waitingCalls: this.#proposer.waitingCalls,
       waitingBytes: this.#proposer.waitingBytes,
     });
@@ -299,22 +277,8 @@ export class Supervisor {
    * `for await` calls. Events that are not read yet are kept, up to a limit.
    * @throws RaftError `ERR_INVALID_OPTION`
    */
-  events({ signal, maxUnread = DEFAULT_MAX_UNREAD }: EventsOptions = {}): ClusterEvents {
-    if (typeof maxUnread !== "number" || !(maxUnread >= 1)) {
-      throw new RaftError("ERR_INVALID_OPTION", `maxUnread: expected a number, 1 or more, got ${inspect(maxUnread)}`);
-    }
-    const onAbort = () => queue.end();
-    const onEnd = () => {
-      this.#listeners.delete(queue);
-      signal?.removeEventListener("abort", onAbort);
-    };
-    const queue = new AsyncQueue<ClusterEvent>(onEnd, maxUnread);
-    if (signal?.aborted || this.#stopped !== undefined) queue.end();
-    else {
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#listeners.add(queue);
-    }
-    return queue;
+  events(options: EventsOptions = {}): ClusterEvents {
+    return this.#events.read(options, this.#stopped !== undefined);
   }
 
   /**
@@ -340,6 +304,9 @@ export class Supervisor {
   }
 
   async #query(query: unknown, options: QueryOptions, to: PeerId | undefined): Promise<CallResult> {
+    const invalid = invalidFreshness(options);
+    if (invalid !== undefined) throw invalid;
+    for (const id of options.via ?? []) this.peer(id);
     const data = encode(query, "query", this.#options.maxCommandBytes);
     const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, consistency = "linearizable", client, minIndex = 0 } = options;
     const via = options.via === undefined ? undefined : new Set(options.via);
@@ -365,8 +332,7 @@ export class Supervisor {
   }
 
   #tell(event: ClusterEvent): void {
-    this.#events.take(event);
-    for (const listener of this.#listeners) this.#events.dropped += listener.push(event);
+    this.#events.push(event);
     publishEvent(this, event);
     if (this.#options.logger !== undefined) logEvent(this.#options.logger, event);
   }
@@ -392,7 +358,7 @@ export class Supervisor {
     this.#news.close();
     this.#control.close();
     this.#unguard();
-    for (const listener of [...this.#listeners]) listener.end();
+    this.#events.end();
     this.#markDown();
     await this.#directory.release();
   }

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bench } from "./bench/bench.ts";
 import { BENCHES } from "./bench/benches.ts";
@@ -23,6 +23,8 @@ Options:
 
 Benchmarks, and their options with what they are by default and with --quick:
 ${BENCHES.map(helpOf).join("\n")}
+
+What was measured until it is interrupted is written and drawn all the same.
 
 Exit codes: 0 all ran or were not possible here, 1 one failed, 130 it was interrupted.
 `;
@@ -56,7 +58,12 @@ export async function bench(args: string[]): Promise<number> {
   }
   if (from !== undefined) {
     if (report === undefined) throw new UsageError("--from: --report is missing, which says where to draw it");
-    await writeReport(report, await readDocument(from));
+    const others = Object.entries({ ...values, from: undefined, report: undefined });
+    const ignored = [...positionals, ...others.flatMap(([name, value]) => (value ? [`--${name}`] : []))];
+    if (ignored.length > 0) throw new UsageError(`--from runs nothing: it goes with --report alone, not ${ignored[0]}`);
+    const document = await readDocument(from);
+    await prepareReport(report);
+    await writeReport(report, document);
     return 0;
   }
   const benches = select(positionals);
@@ -69,6 +76,8 @@ export async function bench(args: string[]): Promise<number> {
     if (benches.some(({ options }) => Object.hasOwn(options, name))) continue;
     throw new UsageError(`--${name} is no option of ${benches.map((one) => one.name).join(", ")}`);
   }
+  if (json !== undefined) await prepareFile("--json", json);
+  if (report !== undefined) await prepareReport(report);
   const interrupt = listenForInterrupt();
   try {
     const { document, failed } = await runBenches({
@@ -82,9 +91,7 @@ export async function bench(args: string[]): Promise<number> {
     });
     if (json !== undefined) await writeFile(json, `${JSON.stringify(document, undefined, 2)}\n`);
     if (report !== undefined) await writeReport(report, document);
-    return failed === 0 ? 0 : 1;
-  } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
+    if (!interrupt.signal.aborted) return failed === 0 ? 0 : 1;
     process.stderr.write("flotilla bench: ended early\n");
     return interrupt.exitCode;
   } finally {
@@ -92,8 +99,30 @@ export async function bench(args: string[]): Promise<number> {
   }
 }
 
+/** Before hours are spent on what cannot be written then. @throws UsageError */
+async function prepareReport(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new UsageError(`--report: "${folder}" cannot be a folder: ${messageOf(error)}`);
+  }
+  await prepareFile("--report", join(folder, "results.json"));
+}
+
+/** What is in the file stays until there is something else to write. @throws UsageError */
+async function prepareFile(option: string, path: string): Promise<void> {
+  try {
+    await (await open(path, "a")).close();
+  } catch (error) {
+    throw new UsageError(`${option}: "${path}" cannot be written: ${messageOf(error)}`);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 async function writeReport(folder: string, document: BenchDocument): Promise<void> {
-  await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "results.json"), `${JSON.stringify(document, undefined, 2)}\n`);
   await writeFile(join(folder, "index.html"), drawReport(document));
   for (const { name, svg } of drawCharts(document.results)) await writeFile(join(folder, `${name}.svg`), svg);
@@ -106,11 +135,18 @@ async function readDocument(file: string): Promise<BenchDocument> {
   try {
     document = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    throw new UsageError(`--from: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`--from: "${file}" cannot be read: ${messageOf(error)}`);
   }
-  const isDocument = typeof document === "object" && document !== null && "format" in document && document.format === 1;
-  if (!isDocument) throw new UsageError(`--from: "${file}" was not written by --json`);
-  return document as BenchDocument;
+  if (!isDocument(document)) throw new UsageError(`--from: "${file}" was not written by --json`);
+  return document;
+}
+
+/** Whether it looks like one; somebody may have been at it. */
+function isDocument(value: unknown): value is BenchDocument {
+  if (typeof value !== "object" || value === null) return false;
+  const { format, machine, results, skipped } = value as Partial<Record<keyof BenchDocument, unknown>>;
+  const isMachine = typeof machine === "object" && machine !== null && "versions" in machine;
+  return format === 1 && isMachine && Array.isArray(results) && Array.isArray(skipped);
 }
 
 /** @throws UsageError when a name is none. */

@@ -118,6 +118,35 @@ describe("a running cluster", () => {
     }
   });
 
+  it("rejects queries whose options make no sense, at once, and quotes them", async () => {
+    const query = { op: "get", key: "k" } as const;
+    const bad: [object, string, string][] = [
+      [
+        { consistency: "leese" },
+        "ERR_INVALID_OPTION",
+        "consistency: expected one of linearizable, lease, local, got 'leese'",
+      ],
+      [{ minIndex: Number.NaN }, "ERR_INVALID_OPTION", "minIndex: expected an index, 0 or more, got NaN"],
+      [{ minIndex: "1" }, "ERR_INVALID_OPTION", "minIndex"],
+      [{ via: ["p9"] }, "ERR_UNKNOWN_PEER", 'no peer is named "p9"'],
+      [
+        { timeoutMs: Number.NaN },
+        "ERR_INVALID_OPTION",
+        "timeoutMs: expected a number of milliseconds, 0 or more, got NaN",
+      ],
+      [{ timeoutMs: -1 }, "ERR_INVALID_OPTION", "timeoutMs"],
+    ];
+    const session = supervisor.session();
+    const askers = [supervisor, supervisor.peer("p1"), session];
+    for (const [options, code, quote] of bad) {
+      for (const asker of askers) {
+        const error = await raftError(asker.query(query, options));
+        expect(error).toMatchObject({ code, outcome: "not-applied" });
+        expect(error.message).toContain(quote);
+      }
+    }
+  });
+
   it("rejects a command that is larger than the limit, and takes one that just fits", async () => {
     const put = (bytes: number) => supervisor.propose({ op: "put", key: "k", value: "x".repeat(bytes) });
     const error = await raftError(put(1_000));

@@ -123,6 +123,23 @@ function readElsewhere(): RaftRecord {
   });
 }
 
+/** Two lives of one peer, of which the second knows nothing of the vote that the first gave, and gives it to another. */
+export function twoVotes(): readonly [RaftRecord, RaftRecord] {
+  const vote = (candidate: PeerId, disk: Disk) =>
+    live(
+      "b",
+      (peer) => {
+        peer.now += 1_000;
+        peer.receive(candidate, requestVote);
+      },
+      {},
+      disk,
+    );
+  const disk = new Disk(VOTERS);
+  disk.incarnation = 1;
+  return [vote("a", new Disk(VOTERS)), vote("c", disk)];
+}
+
 /** What the schedules do not bring about, or what only several lives together show. */
 export function handMade(): readonly (readonly [what: string, rule: Rule, lives: readonly RaftRecord[]])[] {
   return [

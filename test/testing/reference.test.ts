@@ -8,7 +8,7 @@ import {
   type Rejection,
 } from "../../src/testing/reference/check.ts";
 import { RULES, type Rule } from "../../src/testing/reference/rules.ts";
-import { handMade } from "./hand-made.ts";
+import { handMade, twoVotes } from "./hand-made.ts";
 import { effectsOf, plantings } from "./lies.ts";
 import { recordSchedule } from "./recording.ts";
 import { ANYWHERE, LIES } from "./told.ts";
@@ -87,6 +87,34 @@ it("The reference rejects a life that does not begin with what the one before ha
   const rejection = rejectionOf(checkConformance(withOther(schedule, life, { ...life, start: told })));
   expect(rejection).toMatchObject({ rule: "restart", peer, incarnation, step: undefined });
   expect(rejection.reason).toContain("a vote for b");
+});
+
+it("The reference believes what is told of a life that is left out, and of the disk after it", () => {
+  let leftOut = 0;
+  for (const schedule of SCHEDULES) {
+    for (const life of schedule) {
+      const { id, incarnation = 0 } = life.start.options;
+      const isBetween = schedule.some(
+        ({ start }) => start.options.id === id && start.options.incarnation === incarnation + 1,
+      );
+      if (incarnation < 2 || !isBetween) continue;
+      const judgement = checkConformance(schedule.filter((other) => other !== life));
+      expect(judgement.accepted || explainRejection(judgement.rejection)).toBe(true);
+      leftOut++;
+    }
+  }
+  expect(leftOut).toBeGreaterThan(0);
+});
+
+it("The reference counts no vote that was never told, since the thread ended before it was durable", () => {
+  const [told, second] = twoVotes();
+  const at = told.steps.findIndex((step) => effectsOf(step)?.save?.hardState?.votedFor === "a");
+  expect(at).toBeGreaterThan(0);
+  const untold = { ...told, steps: told.steps.slice(0, at + 1) };
+  const judgement = checkConformance([untold, second]);
+  expect(judgement.accepted || explainRejection(judgement.rejection)).toBe(true);
+  // One that was told is remembered, whatever the disk says.
+  expect(rejectionOf(checkConformance([told, second])).rule).toBe("restart");
 });
 
 it("The reference rejects what others have heard of a save that was never durable (sent)", () => {

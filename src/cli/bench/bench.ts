@@ -1,3 +1,4 @@
+import type { Durability } from "../../storage/store.ts";
 import { parseInteger, parseNumber, UsageError } from "../usage.ts";
 import type { BenchResult } from "./document.ts";
 
@@ -30,15 +31,41 @@ export interface Bench {
   readonly name: string;
   readonly summary: string;
   readonly options: Readonly<Record<string, BenchOption>>;
-  /** Runs it, and gives each result as soon as it is known. @throws CannotRun, UsageError */
-  run(context: BenchContext, options: OptionValues): AsyncGenerator<BenchResult>;
+  /** Reads the options: what of them makes no sense is found before anything takes time. @throws UsageError */
+  prepare(options: OptionValues): BenchRun;
 }
+
+/** Runs a benchmark, and gives each result as soon as it is known. @throws CannotRun */
+export type BenchRun = (context: BenchContext) => AsyncGenerator<BenchResult>;
 
 /** What those that measure for a while have in common. */
 export const TIMES = {
   seconds: { default: "4", quick: "1", help: "of each run, after a warm-up of a quarter of it" },
   runs: { default: "5", quick: "1", help: "of each, of which the median and the spread are given" },
 } as const satisfies Record<string, BenchOption>;
+
+/** What those options say. */
+export interface Times {
+  readonly seconds: number;
+  readonly runs: number;
+}
+
+/** Of those that take one number of peers, and one size of the values. */
+export const SIZES = {
+  peers: { default: "3", quick: "3", help: "number of peers" },
+  bytes: { default: "256", quick: "256", help: "size of the values" },
+} as const satisfies Record<string, BenchOption>;
+
+/** How many peers a cluster may have. */
+const MOST_PEERS = 64;
+/** How large a value may be. */
+const MOST_BYTES = 512 * 1024;
+/** Numbers of clients, each with one call outstanding. */
+const MOST_OUTSTANDING = 100_000;
+const DURABILITIES: readonly Durability[] = ["disk", "process"];
+/** The key-value map whose state is in memory, and the one whose state is in the store. */
+const MACHINES = ["memory", "durable"] as const;
+export type MachineKind = (typeof MACHINES)[number];
 
 /** The options of one run, and whether they were given or are defaults. */
 export class OptionValues {
@@ -50,34 +77,36 @@ export class OptionValues {
     this.#given = given;
   }
 
+  /** Whether it was given, and is no default. */
   isGiven(name: string): boolean {
     return this.#given.has(name);
   }
 
+  /** As it was given. @throws UsageError when there is no such option. */
   text(name: string): string {
     const value = this.#values[name];
     if (value === undefined) throw new UsageError(`--${name} is no option of this benchmark`);
     return value;
   }
 
-  /** @throws UsageError */
+  /** A number from `min` to `max`. @throws UsageError */
   number(name: string, min = 0, max = 1e12): number {
     return parseNumber(name, this.text(name), min, max);
   }
 
-  /** @throws UsageError */
+  /** A whole number from `min` to `max`. @throws UsageError */
   integer(name: string, min = 1, max = 1e12): number {
     return parseInteger(name, this.text(name), min, max);
   }
 
   /** Whole numbers with commas between them. @throws UsageError */
   integers(name: string, min = 1, max = 1e12): number[] {
-    return this.#list(name).map((text) => parseInteger(name, text, min, max));
+    return this.#list(name, (text) => parseInteger(name, text, min, max));
   }
 
   /** Some of `choices`, with commas between them. @throws UsageError */
   choices<Choice extends string>(name: string, choices: readonly Choice[]): Choice[] {
-    return this.#list(name).map((text) => chosen(name, text, choices, "some"));
+    return this.#list(name, (text) => chosen(name, text, choices, "some"));
   }
 
   /** One of `choices`. @throws UsageError */
@@ -85,10 +114,55 @@ export class OptionValues {
     return chosen(name, this.text(name), choices, "one");
   }
 
-  #list(name: string): string[] {
-    return this.text(name)
-      .split(",")
-      .map((text) => text.trim());
+  // What several benchmarks have. All throw a UsageError.
+
+  times(): Times {
+    return { seconds: this.number("seconds", 0.05, 3_600), runs: this.integer("runs", 1, 1_000) };
+  }
+
+  peers(min = 1): number {
+    return this.integer("peers", min, MOST_PEERS);
+  }
+
+  peerCounts(): number[] {
+    return this.integers("peers", 1, MOST_PEERS);
+  }
+
+  /** Of a value. */
+  bytes(): number {
+    return this.integer("bytes", 1, MOST_BYTES);
+  }
+
+  byteSizes(): number[] {
+    return this.integers("bytes", 1, MOST_BYTES);
+  }
+
+  /** Numbers of clients. */
+  crowds(name = "outstanding"): number[] {
+    return this.integers(name, 1, MOST_OUTSTANDING);
+  }
+
+  durability(): Durability {
+    return this.choice("durability", DURABILITIES);
+  }
+
+  durabilities(): Durability[] {
+    return this.choices("durability", DURABILITIES);
+  }
+
+  machines(): MachineKind[] {
+    return this.choices("machine", MACHINES);
+  }
+
+  /** What is said twice is meant once. */
+  #list<Value>(name: string, parse: (text: string) => Value): Value[] {
+    return [
+      ...new Set(
+        this.text(name)
+          .split(",")
+          .map((text) => parse(text.trim())),
+      ),
+    ];
   }
 }
 

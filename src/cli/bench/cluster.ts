@@ -10,14 +10,20 @@ import type { BenchContext } from "./bench.ts";
 /** A cluster that is measured. */
 export interface BenchCluster extends AsyncDisposable {
   readonly supervisor: Supervisor;
-  /** How many transactions all peers have written so far; with durability "disk" each waited for one fsync. */
-  transactions(): number;
+  /**
+   * How many transactions all peers have written so far; with durability "disk" each waited for one fsync. Undefined when a
+   * file cannot be read soundly.
+   */
+  transactions(): number | undefined;
   /** What the peers' files take on the disk, in MB. */
   diskMb(): Promise<number>;
 }
 
 /** Starts a cluster in a folder of its own below the benchmark's; resolves when all peers are up and one leads. */
-export async function startCluster(context: BenchContext, options: SupervisorOptions): Promise<BenchCluster> {
+export async function startCluster(
+  context: Pick<BenchContext, "folder" | "signal">,
+  options: SupervisorOptions,
+): Promise<BenchCluster> {
   context.signal.throwIfAborted();
   const directory = await mkdtemp(join(context.folder, "cluster-"));
   const remove = () => rm(directory, { recursive: true, force: true });
@@ -28,7 +34,10 @@ export async function startCluster(context: BenchContext, options: SupervisorOpt
   const paths = supervisor.peers.map(({ id }) => join(directory, id));
   const cluster: BenchCluster = {
     supervisor,
-    transactions: () => paths.reduce((sum, path) => sum + transactionsOf(path), 0),
+    transactions: () => {
+      const counts = paths.map(transactionsOf).filter((count) => count !== undefined);
+      return counts.length < paths.length ? undefined : counts.reduce((sum, count) => sum + count, 0);
+    },
     async diskMb() {
       let blocks = 0;
       for (const path of paths) blocks += (await stat(dataFile(path))).blocks;
@@ -49,9 +58,15 @@ export async function startCluster(context: BenchContext, options: SupervisorOpt
   return cluster;
 }
 
-function transactionsOf(path: string): number {
-  const { value } = checkPages(path, "metas").next();
-  return typeof value === "object" ? value.transaction : 0;
+/** How often a file is read while its peer writes to it, before it is given up. */
+const ATTEMPTS = 5;
+
+function transactionsOf(path: string): number | undefined {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const { value } = checkPages(path, "metas").next();
+    if (typeof value === "object" && value.problems.length === 0) return value.transaction;
+  }
+  return undefined;
 }
 
 const POLL_MS = 1;

@@ -18,12 +18,12 @@ export function figure(runs: readonly number[]): Figure {
   return { median: median(runs), low: quantile(runs, 0), high: quantile(runs, 1), runs };
 }
 
-/** A figure for each name that the runs have; a run that lacks it is left out. */
+/** A figure for each name that the runs have; a run that lacks it, or has no finite number for it, is left out. */
 export function figures(runs: readonly Readonly<Record<string, number | undefined>>[]): Record<string, Figure> {
   const names = new Set(runs.flatMap((run) => Object.keys(run)));
   const found: Record<string, Figure> = {};
   for (const name of names) {
-    const values = runs.map((run) => run[name]).filter((value) => value !== undefined);
+    const values = runs.map((run) => run[name]).filter((value): value is number => Number.isFinite(value));
     if (values.length > 0) found[name] = figure(values);
   }
   return found;

@@ -11,7 +11,7 @@ export interface TemporaryFolder extends AsyncDisposable {
 
 /**
  * A folder on a disk: in `parent`, or else where temporary files are, unless that is memory.
- * @throws UsageError when there is no disk there.
+ * @throws UsageError when there is no disk there, or nothing can be written.
  */
 export async function temporaryFolder(parent: string | undefined): Promise<TemporaryFolder> {
   const place = parent ?? [tmpdir(), "/var/tmp", process.cwd()].find(isOnDisk);
@@ -19,7 +19,9 @@ export async function temporaryFolder(parent: string | undefined): Promise<Tempo
   if (parent !== undefined && !isOnDisk(parent)) {
     throw new UsageError(`--directory: "${parent}" is not there, or in memory, where an fsync costs nothing`);
   }
-  const path = await mkdtemp(join(place, "flotilla-bench-"));
+  const path = await mkdtemp(join(place, "flotilla-bench-")).catch((error: Error) => {
+    throw new UsageError(`no folder can be made in "${place}": ${error.message}; name another with --directory`);
+  });
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 

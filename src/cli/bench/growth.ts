@@ -2,14 +2,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { durableKeyValueMap } from "../../machine/durable-key-value.ts";
 import type { Durability } from "../../storage/store.ts";
-import { type Bench, type BenchContext, repeat, TIMES } from "./bench.ts";
+import { type Bench, type BenchContext, type MachineKind, repeat, TIMES, type Times } from "./bench.ts";
 import { type BenchCluster, startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { fill } from "./fill.ts";
 import { together } from "./latencies.ts";
-import { closedLoop } from "./loops.ts";
-import { startSpan } from "./meter.ts";
+import { closedLoop, closedLoopMicros, failureNotes } from "./loops.ts";
+import { clientShare, startSpan } from "./meter.ts";
 
 const KEYS = 1_000;
 
@@ -34,69 +34,62 @@ export const growth: Bench = {
     "snapshot-every": { default: "0", quick: "0", help: "entries between snapshots; 0: none" },
     ...TIMES,
   },
-  async *run(context, options) {
+  prepare(options) {
     const parts = options.choices("parts", ["log", "state", "peers", "clients", "idle"]);
-    const durability = options.choice("durability", ["disk", "process"]);
     const setting: Setting = {
       machine: "memory",
-      durability,
-      bytes: options.integer("bytes", 1, 512 * 1024),
+      durability: options.durability(),
+      bytes: options.bytes(),
       outstanding: options.integer("outstanding", 1, 100_000),
       snapshotEvery: options.integer("snapshot-every", 0),
-      seconds: options.number("seconds", 0.05, 3_600),
-      runs: options.integer("runs"),
+      ...options.times(),
     };
-    for (const machine of options.choices("machine", ["memory", "durable"])) {
-      if (parts.includes("log")) {
-        yield* grow(context, { ...setting, machine }, "log", options.integers("entries"));
+    const machines = options.machines();
+    const entries = options.integers("entries");
+    const keys = options.integers("keys");
+    const counts = options.peerCounts();
+    const crowds = options.crowds("clients");
+    return async function* (context) {
+      for (const machine of machines) {
+        if (parts.includes("log")) yield* grow(context, { ...setting, machine }, "log", entries);
+        if (parts.includes("state")) yield* grow(context, { ...setting, machine }, "state", keys);
       }
-      if (parts.includes("state")) {
-        yield* grow(context, { ...setting, machine }, "state", options.integers("keys"));
+      if (parts.includes("peers")) {
+        for (const peers of counts) yield await apart(context, setting, "peers", peers);
       }
-    }
-    if (parts.includes("peers")) {
-      for (const peers of options.integers("peers", 1, 64)) yield await apart(context, setting, "peers", peers);
-    }
-    if (parts.includes("clients")) {
-      for (const clients of options.integers("clients", 1, 100_000)) {
-        yield await apart(context, { ...setting, outstanding: clients }, "clients", clients);
+      if (parts.includes("clients")) {
+        for (const clients of crowds) {
+          yield await apart(context, { ...setting, outstanding: clients }, "clients", clients);
+        }
       }
-    }
-    if (parts.includes("idle")) {
-      for (const peers of options.integers("peers", 1, 64)) yield await idle(context, setting, peers);
-    }
+      if (parts.includes("idle")) {
+        for (const peers of counts) yield await idle(context, setting, peers);
+      }
+    };
   },
 };
 
-interface Setting {
-  readonly machine: "memory" | "durable";
+interface Setting extends Times {
+  readonly machine: MachineKind;
   readonly durability: Durability;
   readonly bytes: number;
   readonly outstanding: number;
   readonly snapshotEvery: number;
-  readonly seconds: number;
-  readonly runs: number;
 }
 
-/** One cluster whose log or state gets larger and larger, measured at each size. */
+/** A cluster of its own for each size: the log grows while it is measured, and far beyond a small size. */
 async function* grow(
   context: BenchContext,
   setting: Setting,
   part: "log" | "state",
   sizes: readonly number[],
 ): AsyncGenerator<BenchResult> {
-  await using cluster = await start(context, setting, 3);
-  let size = 0;
-  for (const next of [...sizes].sort((a, b) => a - b)) {
-    context.progress(`growth: ${part} grows to ${next}, ${setting.machine} map`);
-    const { bytes } = setting;
-    if (part === "state") await fill(context, cluster.supervisor, { keys: next, bytes });
-    else {
-      const { lastIndex } = await (await cluster.supervisor.leader()).status();
-      await fill(context, cluster.supervisor, { keys: KEYS, bytes, commands: Math.max(0, next - lastIndex) });
-    }
-    size = next;
+  const { bytes, machine } = setting;
+  for (const size of [...sizes].sort((a, b) => a - b)) {
+    await using cluster = await start(context, setting, 3);
+    context.progress(`growth: ${part} grows to ${size}, ${machine} map`);
     const keys = part === "state" ? size : KEYS;
+    await fill(context, cluster.supervisor, { keys, bytes, commands: size });
     yield await cost(context, cluster, setting, { part, size, keys });
   }
 }
@@ -132,30 +125,36 @@ async function cost(
   const { machine, durability, bytes, outstanding, seconds } = setting;
   const value = "x".repeat(bytes);
   const { supervisor } = cluster;
+  const generatorMicros = await closedLoopMicros(outstanding, context.signal);
   const runs = await repeat(context, `growth: ${part} ${size}, ${machine} map`, setting.runs, async () => {
     const run = await closedLoop(
       (client, round) => supervisor.propose({ op: "put", key: `key${(client * 7_919 + round) % keys}`, value }),
       { outstanding, seconds, signal: context.signal },
     );
-    return { ...run, diskMb: await cluster.diskMb(), heap: process.memoryUsage() };
+    const { lastIndex } = await (await supervisor.leader()).status();
+    return { ...run, diskMb: await cluster.diskMb(), lastIndex };
   });
   return {
     bench: "growth",
     series: machine === "durable" ? "flotilla, durable map" : "flotilla",
     parameters: { part, size, durability, outstanding, bytes },
     figures: figures(
-      runs.map(({ span, done, latencies, diskMb }) => ({
+      runs.map(({ span, done, failures, latencies, diskMb, lastIndex }) => ({
         "CPU µs a command": (span.cpuSeconds * 1e6) / done,
         "commits/s": done / span.seconds,
         "p50 ms": latencies.quantile(0.5),
         "p99 ms": latencies.quantile(0.99),
         "RSS MB": span.rssMb,
         "disk MB": diskMb,
+        "last index": lastIndex,
+        ...clientShare(span, done, generatorMicros),
+        failed: failures,
       })),
     ),
     distribution: together(runs.map(({ latencies }) => latencies)),
     notes: [
-      "Log and state grow in one cluster, which goes on growing while it is measured. RSS is that of the process, with what the pages of LMDB's maps take of the system's cache.",
+      ...failureNotes(runs),
+      "Log and state are of the given size when the first run begins. The log goes on growing, from run to run; how far, the last index at the end of each tells. RSS is that of the process, with what the pages of LMDB's maps take of the system's cache.",
     ],
   };
 }

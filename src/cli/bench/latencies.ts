@@ -16,6 +16,18 @@ const PERCENTS = [
 export class Latencies {
   readonly #histogram: RecordableHistogram = createHistogram({ lowest: 1, highest: LONGEST_NANOS, figures: 3 });
 
+  /** Of what another thread has recorded. */
+  static of(histogram: RecordableHistogram): Latencies {
+    const latencies = new Latencies();
+    latencies.#histogram.add(histogram);
+    return latencies;
+  }
+
+  /** For another thread. */
+  get histogram(): RecordableHistogram {
+    return this.#histogram;
+  }
+
   get count(): number {
     return this.#histogram.count;
   }

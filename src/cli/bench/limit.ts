@@ -2,15 +2,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { runTask } from "../../actors/task.ts";
 import type { Durability } from "../../storage/store.ts";
-import { type Bench, type BenchContext, repeat, TIMES } from "./bench.ts";
+import { type Bench, type BenchContext, repeat, TIMES, type Times } from "./bench.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { together } from "./latencies.ts";
 import type { DiskFigures, DiskTask } from "./limit/disk-task.ts";
 import type { HopFigures, HopTask } from "./limit/hop-task.ts";
 import { runPipeline } from "./limit/pipeline.ts";
-import { generatorMicros } from "./loops.ts";
-import { describe, type Load, loadResult, runLoad } from "./throughput.ts";
+import type { Load } from "./load.ts";
+import { type LoadThread, startLoadThread } from "./load-thread.ts";
+import { describe, loadResult } from "./throughput.ts";
 
 /** Beside what is in a value, a command takes about so much. */
 const COMMAND_BYTES = 24;
@@ -27,31 +28,30 @@ export const limit: Bench = {
     durability: { default: "disk", quick: "disk", help: "disk, process or both" },
     ...TIMES,
   },
-  async *run(context, options) {
-    const seconds = options.number("seconds", 0.05, 3_600);
-    const times = { seconds, runs: options.integer("runs") };
-    const peers = options.integer("peers", 1, 64);
-    for (const durability of options.choices("durability", ["disk", "process"])) {
-      for (const bytes of options.integers("bytes", 1, 512 * 1024)) {
-        if (durability === "disk") yield await syncs(context, times);
-        for (const environments of new Set([1, peers])) {
-          for (const commands of BATCHES) {
-            yield await commits(context, { environments, commands, bytes, durability }, times);
+  prepare(options) {
+    const times = options.times();
+    const peers = options.peers();
+    const durabilities = options.durabilities();
+    const sizes = options.byteSizes();
+    const all = options.crowds();
+    return async function* (context) {
+      await using thread = startLoadThread();
+      if (durabilities.includes("disk")) yield await syncs(context, times);
+      for (const way of ["bell", "loop"] as const) yield await hops(context, way, times);
+      for (const durability of durabilities) {
+        for (const bytes of sizes) {
+          for (const environments of new Set([1, peers])) {
+            for (const commands of BATCHES) {
+              yield await commits(context, { environments, commands, bytes, durability }, times);
+            }
           }
-        }
-        for (const way of ["bell", "loop"] as const) yield await hops(context, way, times);
-        for (const outstanding of options.integers("outstanding", 1, 100_000)) {
-          yield* compare(context, { peers, bytes, outstanding, durability }, times);
+          for (const outstanding of all)
+            yield* compare(context, thread, { peers, bytes, outstanding, durability }, times);
         }
       }
-    }
+    };
   },
 };
-
-interface Times {
-  readonly seconds: number;
-  readonly runs: number;
-}
 
 async function syncs(context: BenchContext, times: Times): Promise<BenchResult> {
   const bytes = 4_096;
@@ -117,14 +117,15 @@ async function writeAtOnce(
     );
     const words = new Int32Array(start);
     const ended = Promise.all(all);
-    const isReady = async () => {
-      while (Atomics.load(words, 0) < writers) await new Promise((resolve) => setTimeout(resolve, 1));
-    };
-    // One that cannot begin is not waited for; those that could, end.
-    await Promise.race([isReady(), ended]).finally(() => {
-      Atomics.store(words, 1, 1);
-      Atomics.notify(words, 1);
+    let isOver = false;
+    // One that cannot begin is not waited for; those that can, begin, and end before their folder goes.
+    Promise.allSettled([ended]).then(() => {
+      isOver = true;
     });
+    while (Atomics.load(words, 0) < writers && !isOver) await new Promise((resolve) => setTimeout(resolve, 1));
+    Atomics.store(words, 1, 1);
+    Atomics.notify(words, 1);
+    await Promise.allSettled(all);
     const done = await ended;
     return {
       writes: done.reduce((sum, { writes }) => sum + writes, 0),
@@ -160,11 +161,15 @@ async function hops(context: BenchContext, way: HopTask["way"], times: Times): P
 }
 
 /** The pipeline and the cluster in turn, so that what else the machine does meets both. */
-async function* compare(context: BenchContext, load: Load, times: Times): AsyncGenerator<BenchResult> {
-  const generator = await generatorMicros(load.outstanding, context.signal);
+async function* compare(
+  context: BenchContext,
+  thread: LoadThread,
+  load: Load,
+  times: Times,
+): AsyncGenerator<BenchResult> {
   const runs = await repeat(context, `limit: pipeline and cluster, ${describe(load)}`, times.runs, async () => ({
     bare: await runPipeline(context, load, times.seconds),
-    cluster: await runLoad(context, load, times.seconds, generator),
+    cluster: await thread.run(context, load, times.seconds),
   }));
   yield {
     bench: "limit",
@@ -190,6 +195,7 @@ async function* compare(context: BenchContext, load: Load, times: Times): AsyncG
       ),
     },
     notes: [
+      ...(result.notes ?? []),
       "The bare pipeline has the cluster's threads, ports, packed messages and transactions. It elects, checks, applies and keeps nothing, and its client has no promise a command.",
     ],
   };

@@ -11,6 +11,8 @@ export interface LoopRun {
   readonly span: Span;
   readonly done: number;
   readonly failures: number;
+  /** What the first of these said. */
+  readonly failure: string | undefined;
   readonly latencies: Latencies;
 }
 
@@ -30,7 +32,11 @@ interface LoopOptions {
 /** Behind a call that has failed, so that an election is not met by a storm. */
 const PAUSE_MS = 10;
 
-/** So many clients, each with one call outstanding: how much a system can do. Its latencies count from the call. */
+/**
+ * So many clients, each with one call outstanding: how much a system can do. Its latencies count from the call, and are of
+ * the calls that are answered in the time that counts: clients that wait make no further calls, so a stall is one slow call
+ * of each. What users feel of it an open loop tells.
+ */
 export async function closedLoop(
   call: Call,
   options: LoopOptions & { readonly outstanding: number },
@@ -39,6 +45,7 @@ export async function closedLoop(
   let latencies = new Latencies();
   let done = 0;
   let failures = 0;
+  let failure: string | undefined;
   const client = async (id: number): Promise<void> => {
     for (let round = 0; !isOver; round++) {
       const from = performance.now();
@@ -46,8 +53,9 @@ export async function closedLoop(
         await call(id, round);
         latencies.record(performance.now() - from);
         done++;
-      } catch {
+      } catch (error) {
         failures++;
+        failure ??= String(error);
         await sleep(PAUSE_MS);
       }
     }
@@ -59,9 +67,10 @@ export async function closedLoop(
         latencies = new Latencies();
         done = 0;
         failures = 0;
+        failure = undefined;
       },
       isEmpty: () => done + failures === 0,
-      end: () => ({ done, failures, latencies }),
+      end: () => ({ done, failures, failure, latencies }),
     });
   } finally {
     isOver = true;
@@ -82,7 +91,6 @@ export interface OpenLoopRun extends LoopRun {
  * was due, so that what waits behind a stall is counted too (no coordinated omission).
  */
 export async function openLoop(call: Call, options: LoopOptions & { readonly rate: number }): Promise<OpenLoopRun> {
-  const newPhase = () => ({ latencies: new Latencies(), lateness: new Latencies(), failures: 0 });
   // What is due in a phase belongs to it, however late it is made or answered.
   let phase = newPhase();
   let counted = phase;
@@ -101,8 +109,9 @@ export async function openLoop(call: Call, options: LoopOptions & { readonly rat
           own.latencies.record(performance.now() - due);
           done++;
         },
-        () => {
+        (error: unknown) => {
           own.failures++;
+          own.failure ??= String(error);
         },
       );
       waiting.add(answered);
@@ -123,17 +132,29 @@ export async function openLoop(call: Call, options: LoopOptions & { readonly rat
         counted = phase;
         // What is due from now on does not count, though the loop goes on for a moment.
         phase = newPhase();
-        return { done, failures: 0, latencies: counted.latencies };
+        return { done, ...counted };
       },
     });
     clearInterval(timer);
     const unanswered = waiting.size;
     await Promise.all(waiting);
-    return { ...run, failures: counted.failures, lateness: counted.lateness, unanswered };
+    return { ...run, ...counted, unanswered };
   } finally {
     clearInterval(timer);
     await Promise.all(waiting);
   }
+}
+
+/** What is seen of the calls of one phase of an open loop. */
+interface Phase {
+  readonly latencies: Latencies;
+  readonly lateness: Latencies;
+  failures: number;
+  failure: string | undefined;
+}
+
+function newPhase(): Phase {
+  return { latencies: new Latencies(), lateness: new Latencies(), failures: 0, failure: undefined };
 }
 
 async function measure(
@@ -156,14 +177,23 @@ async function measure(
   return run;
 }
 
-/** How long the loop is measured when it has nothing to load. */
+/** How long a loop is measured when it has nothing to load. */
 const ALONE_SECONDS = 0.2;
 
 /**
- * What the load generator itself takes, in microseconds of CPU a call: the same loop around calls that are answered in the next
- * turn of the event loop by nobody.
+ * What the load generator itself takes, in microseconds of CPU a call: the closed loop around calls that nobody carries out,
+ * and that are answered in the next turn of the event loop.
  */
-export async function generatorMicros(outstanding: number, signal: AbortSignal): Promise<number> {
+export function closedLoopMicros(outstanding: number, signal: AbortSignal): Promise<number> {
+  return microsAlone((call) => closedLoop(call, { outstanding, seconds: ALONE_SECONDS, signal }));
+}
+
+/** {@link closedLoopMicros} of the open loop. */
+export function openLoopMicros(rate: number, signal: AbortSignal): Promise<number> {
+  return microsAlone((call) => openLoop(call, { rate, seconds: ALONE_SECONDS, signal }));
+}
+
+async function microsAlone(loop: (call: Call) => Promise<LoopRun>): Promise<number> {
   let waiting: (() => void)[] = [];
   const answer = () => {
     const answered = waiting;
@@ -175,6 +205,12 @@ export async function generatorMicros(outstanding: number, signal: AbortSignal):
       if (waiting.length === 0) setImmediate(answer);
       waiting.push(resolve);
     });
-  const { span, done } = await closedLoop(call, { outstanding, seconds: ALONE_SECONDS, signal });
-  return ((span.appCpuSeconds ?? span.cpuSeconds) * 1e6) / Math.max(1, done);
+  const { span, done } = await loop(call);
+  return ((span.clientCpuSeconds ?? span.cpuSeconds) * 1e6) / Math.max(1, done);
+}
+
+/** What must be told of runs in which calls failed. */
+export function failureNotes(runs: readonly { readonly failure?: string | undefined }[]): string[] {
+  const failure = runs.find((run) => run.failure !== undefined)?.failure;
+  return failure === undefined ? [] : [`Calls have failed, and are in no latency; the first of them with ${failure}`];
 }

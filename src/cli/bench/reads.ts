@@ -1,10 +1,13 @@
 import type { Supervisor } from "../../actors/supervisor.ts";
-import { type Bench, type BenchContext, repeat, TIMES } from "./bench.ts";
+import type { Durability } from "../../storage/store.ts";
+import { type Bench, type BenchContext, repeat, SIZES, TIMES, type Times } from "./bench.ts";
 import { startCluster } from "./cluster.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
+import { fill } from "./fill.ts";
 import { together } from "./latencies.ts";
-import { type Call, closedLoop } from "./loops.ts";
+import { type Call, closedLoop, closedLoopMicros, failureNotes } from "./loops.ts";
+import { clientShare } from "./meter.ts";
 
 const KEYS = 1_000;
 /** Of calls in the mixed load, one is a command. */
@@ -57,36 +60,37 @@ export const reads: Bench = {
   options: {
     ways: { default: NAMES.join(), quick: NAMES.join(), help: "ways to read" },
     outstanding: { default: "1,64,1000", quick: "1,64,1000", help: "numbers of clients, each with one read" },
-    peers: { default: "3", quick: "3", help: "number of peers" },
-    bytes: { default: "256", quick: "256", help: "size of the values" },
+    ...SIZES,
     durability: { default: "disk", quick: "disk", help: "of the commands of the mixed load: disk or process" },
     ...TIMES,
   },
-  async *run(context, options) {
-    const durability = options.choice("durability", ["disk", "process"]);
+  prepare(options) {
     const setting = {
-      durability,
-      peers: options.integer("peers", 1, 64),
-      bytes: options.integer("bytes", 1, 512 * 1024),
-      seconds: options.number("seconds", 0.05, 3_600),
-      runs: options.integer("runs"),
+      durability: options.durability(),
+      peers: options.peers(),
+      bytes: options.bytes(),
+      ...options.times(),
     };
-    for (const way of options.choices("ways", NAMES)) {
-      for (const outstanding of options.integers("outstanding", 1, 100_000)) {
-        yield await measure(context, { ...setting, way, outstanding });
+    const ways = options.choices("ways", NAMES);
+    const all = options.crowds();
+    return async function* (context) {
+      for (const way of ways) {
+        if (way === "followers" && setting.peers === 1) {
+          context.skip("followers: one peer has none");
+          continue;
+        }
+        for (const outstanding of all) yield await measure(context, { ...setting, way, outstanding });
       }
-    }
+    };
   },
 };
 
-interface Setting {
+interface Setting extends Times {
   readonly way: WayName;
   readonly outstanding: number;
-  readonly durability: "disk" | "process";
+  readonly durability: Durability;
   readonly peers: number;
   readonly bytes: number;
-  readonly seconds: number;
-  readonly runs: number;
 }
 
 async function measure(context: BenchContext, setting: Setting): Promise<BenchResult> {
@@ -101,6 +105,7 @@ async function measure(context: BenchContext, setting: Setting): Promise<BenchRe
     figures: figures(runs.map((run) => run.figures)),
     distribution: together(runs.map(({ latencies }) => latencies)),
     notes: [
+      ...failureNotes(runs),
       'Reads a round: how many linearizable reads one round of confirmations has served; heartbeats are counted as rounds, too. Nobody writes, but in "mixed", where one call in ten is a command.',
     ],
   };
@@ -108,13 +113,14 @@ async function measure(context: BenchContext, setting: Setting): Promise<BenchRe
 
 async function runOnce(context: BenchContext, setting: Setting) {
   const { way, outstanding, peers, bytes, durability, seconds } = setting;
+  const generatorMicros = await closedLoopMicros(outstanding, context.signal);
   await using cluster = await startCluster(context, { peers, durability });
   const { supervisor } = cluster;
   const value = "x".repeat(bytes);
-  await Promise.all(Array.from({ length: KEYS }, (_, at) => supervisor.propose({ op: "put", key: `k${at}`, value })));
+  await fill(context, supervisor, { keys: KEYS, bytes });
   const read = await WAYS[way].read(supervisor);
   const call: Call = (client, round) => {
-    const key = `k${(client * 31 + round) % KEYS}`;
+    const key = `key${(client * 31 + round) % KEYS}`;
     const isWrite = way === "mixed" && (client + round) % (READS_TO_A_WRITE + 1) === 0;
     return isWrite ? supervisor.propose({ op: "put", key, value }) : read({ op: "get", key }, client);
   };
@@ -131,10 +137,11 @@ async function runOnce(context: BenchContext, setting: Setting) {
       sent = (await appends()) - sent;
     },
   });
-  const { span, done, failures, latencies } = run;
+  const { span, done, failures, failure, latencies } = run;
   const rounds = sent / Math.max(1, peers - 1);
   return {
     latencies,
+    failure,
     figures: {
       [way === "mixed" ? "calls/s" : "reads/s"]: done / span.seconds,
       "p50 ms": latencies.quantile(0.5),
@@ -142,6 +149,7 @@ async function runOnce(context: BenchContext, setting: Setting) {
       "p99.9 ms": latencies.quantile(0.999),
       "reads a round": WAYS[way].hasRounds && rounds > 0 ? done / rounds : undefined,
       "CPU µs a call": (span.cpuSeconds * 1e6) / done,
+      ...clientShare(span, done, generatorMicros),
       "RSS MB": span.rssMb,
       failed: failures,
     },

@@ -23,26 +23,28 @@ export const recovery: Bench = {
     seconds: { default: "4", quick: "1", help: "for which others are measured before" },
     runs: { default: "3", quick: "1", help: "of each" },
   },
-  async *run(context, options) {
+  prepare(options) {
     const parts = options.choices("parts", ["log", "state", "catch-up", "install"]);
-    const durability = options.choice("durability", ["disk", "process"]);
     const common = {
-      durability,
-      bytes: options.integer("bytes", 1, 512 * 1024),
-      runs: options.integer("runs"),
-      seconds: options.number("seconds", 0.05, 3_600),
+      durability: options.durability(),
+      bytes: options.bytes(),
       rate: options.number("rate", 0, 1e6),
+      ...options.times(),
     };
-    const machines = options.choices("machine", ["memory", "durable"]);
-    for (const machine of machines) {
-      if (parts.includes("log")) yield* restartsOfLogs(context, { ...common, machine }, options.integers("entries"));
-      if (parts.includes("state")) yield* restartsOfStates(context, { ...common, machine }, options.integers("keys"));
-    }
-    for (const machine of machines) {
-      if (parts.includes("catch-up"))
-        yield await measureCatchUp(context, { ...common, machine }, options.integer("missed"));
-      const stateMb = options.number("state-mb", 0.001, 100_000);
-      if (parts.includes("install")) yield await measureInstall(context, { ...common, machine }, stateMb);
-    }
+    const settings = options.machines().map((machine) => ({ ...common, machine }));
+    const entries = options.integers("entries");
+    const keys = options.integers("keys");
+    const missed = options.integer("missed");
+    const stateMb = options.number("state-mb", 0.001, 100_000);
+    return async function* (context) {
+      for (const setting of settings) {
+        if (parts.includes("log")) yield* restartsOfLogs(context, setting, entries);
+        if (parts.includes("state")) yield* restartsOfStates(context, setting, keys);
+      }
+      for (const setting of settings) {
+        if (parts.includes("catch-up")) yield await measureCatchUp(context, setting, missed);
+        if (parts.includes("install")) yield await measureInstall(context, setting, stateMb);
+      }
+    };
   },
 };

@@ -1,10 +1,12 @@
 import { inspect } from "node:util";
 import { UsageError } from "../usage.ts";
-import { type Bench, type BenchContext, CannotRun, OptionValues } from "./bench.ts";
+import { type Bench, type BenchContext, type BenchRun, CannotRun, OptionValues } from "./bench.ts";
 import type { BenchDocument, BenchResult, Skipped } from "./document.ts";
 import { temporaryFolder } from "./folder.ts";
 import { describeMachine, machineLine } from "./machine.ts";
 import { resultTables } from "./table.ts";
+
+const ENDED = "ended early";
 
 /** What is to be measured, and how. */
 export interface BenchPlan {
@@ -14,7 +16,7 @@ export interface BenchPlan {
   readonly given: Readonly<Record<string, string>>;
   /** Where the stores are to be; undefined: where temporary files are. */
   readonly directory: string | undefined;
-  /** Ends it early. */
+  /** Ends it early: what was measured by then is kept. */
   readonly signal: AbortSignal;
   /** Takes what is printed: tables, and what is wrong. */
   readonly print: (text: string) => void;
@@ -22,13 +24,15 @@ export interface BenchPlan {
   readonly progress: (what: string) => void;
 }
 
-/** Runs the benchmarks one after the other, and prints the table of each. What one cannot do, the others do all the same. */
+/**
+ * Runs the benchmarks one after the other, and prints the table of each. What one cannot do, the others do all the same.
+ * @throws UsageError before anything is measured.
+ */
 export async function runBenches(
   plan: BenchPlan,
 ): Promise<{ readonly document: BenchDocument; readonly failed: number }> {
-  const { benches, quick, given, signal, print, progress } = plan;
-  // Before anything takes time.
-  const options = new Map(benches.map((bench) => [bench, optionsOf(bench, quick, given)]));
+  const { benches, signal, print, progress } = plan;
+  const runs = new Map(benches.map((bench) => [bench, prepare(bench, plan)]));
   await using folder = await temporaryFolder(plan.directory);
   const machine = describeMachine(folder.path);
   const at = new Date().toISOString();
@@ -36,18 +40,24 @@ export async function runBenches(
   const results: BenchResult[] = [];
   const skipped: Skipped[] = [];
   let failed = 0;
-  for (const [bench, values] of options) {
+  for (const [bench, run] of runs) {
+    if (signal.aborted) {
+      skipped.push({ bench: bench.name, reason: ENDED });
+      continue;
+    }
     const found: BenchResult[] = [];
     const missing: Skipped[] = [];
     const skip = (reason: string) => void missing.push({ bench: bench.name, reason });
     const context: BenchContext = { folder: folder.path, signal, progress, skip };
     try {
-      for await (const result of bench.run(context, values)) found.push(result);
+      for await (const result of run(context)) found.push(result);
     } catch (error) {
-      if (error instanceof UsageError || signal.aborted) throw error;
-      const reason = error instanceof CannotRun ? error.message : inspect(error);
-      skip(reason);
-      if (!(error instanceof CannotRun)) failed++;
+      if (signal.aborted) skip(ENDED);
+      else if (error instanceof CannotRun) skip(error.message);
+      else {
+        skip(inspect(error));
+        failed++;
+      }
     }
     results.push(...found);
     skipped.push(...missing);
@@ -57,14 +67,19 @@ export async function runBenches(
   return { document, failed };
 }
 
-function optionsOf(bench: Bench, quick: boolean, given: Readonly<Record<string, string>>): OptionValues {
+/** @throws UsageError that names the benchmark: an option of one may be out of range for another. */
+function prepare(bench: Bench, { quick, given }: BenchPlan): BenchRun {
   const names = Object.keys(bench.options);
   const values: Record<string, string> = {};
   for (const name of names) {
     const option = bench.options[name];
     values[name] = given[name] ?? (quick ? option?.quick : option?.default) ?? "";
   }
-  return new OptionValues(values, new Set(names.filter((name) => given[name] !== undefined)));
+  try {
+    return bench.prepare(new OptionValues(values, new Set(names.filter((name) => given[name] !== undefined))));
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(`${bench.name}: ${error.message}`) : error;
+  }
 }
 
 function section(bench: Bench, results: readonly BenchResult[], missing: readonly Skipped[]): string {
@@ -75,7 +90,8 @@ function section(bench: Bench, results: readonly BenchResult[], missing: readonl
   return `${lines.join("\n")}\n`;
 }
 
-function commandLine({ benches, quick, given }: BenchPlan): string {
-  const options = Object.entries(given).map(([name, value]) => `--${name} ${value}`);
+function commandLine({ benches, quick, given, directory }: BenchPlan): string {
+  const all = { ...given, ...(directory !== undefined && { directory }) };
+  const options = Object.entries(all).map(([name, value]) => `--${name} ${value}`);
   return ["flotilla bench", ...benches.map(({ name }) => name), ...(quick ? ["--quick"] : []), ...options].join(" ");
 }

@@ -23,17 +23,21 @@ export const sequential: Bench = {
     durability: { default: "disk,process", quick: "disk", help: "disk, process or both" },
     runs: { default: "5", quick: "1", help: "of each" },
   },
-  async *run(context, options) {
+  prepare(options) {
     const setting = {
-      peers: options.integer("peers", 1, 64),
+      peers: options.peers(),
       appends: options.integer("appends"),
       runs: options.integer("runs"),
     };
-    for (const durability of options.choices("durability", ["disk", "process"])) {
-      for (const snapshotEvery of options.integers("snapshot-every", 0)) {
-        yield await measure(context, { ...setting, durability, snapshotEvery });
+    const durabilities = options.durabilities();
+    const intervals = options.integers("snapshot-every", 0);
+    return async function* (context) {
+      for (const durability of durabilities) {
+        for (const snapshotEvery of intervals) {
+          yield await measure(context, { ...setting, durability, snapshotEvery });
+        }
       }
-    }
+    };
   },
 };
 
@@ -89,6 +93,7 @@ async function runOnce(context: BenchContext, { peers, appends, durability, snap
       "p99 ms": latencies.quantile(0.99),
       "RPCs an append": (rpcs - before) / appends,
       "CPU µs an append": (span.cpuSeconds * 1e6) / appends,
+      "app's thread %": span.clientCpuSeconds && (100 * span.clientCpuSeconds) / span.cpuSeconds,
     },
   };
 }

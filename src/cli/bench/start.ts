@@ -20,11 +20,13 @@ export const start: Bench = {
     durability: { default: "disk", quick: "disk", help: "disk, process or both" },
     runs: { default: "10", quick: "2", help: "of each, of which the median and the spread are given" },
   },
-  async *run(context, options) {
-    const peers = options.integer("peers", 1, 64);
-    for (const durability of options.choices("durability", ["disk", "process"])) {
-      yield* measure(context, peers, durability, options.integer("runs"));
-    }
+  prepare(options) {
+    const peers = options.peers();
+    const durabilities = options.durabilities();
+    const runs = options.integer("runs");
+    return async function* (context) {
+      for (const durability of durabilities) yield* measure(context, peers, durability, runs);
+    };
   },
 };
 
@@ -68,13 +70,14 @@ await supervisor.stop();
 }
 
 /** Runs a program to its end. @returns the ms until it has printed something. */
-function firstCommit({ signal }: BenchContext, program: string): Promise<number> {
+async function firstCommit({ signal }: BenchContext, program: string): Promise<number> {
   const loader = loaderForThreads();
   const args = loader === undefined ? [] : ["--import", asModule(loader).href];
   const from = performance.now();
   const child = spawn(process.execPath, [...args, program], {
     stdio: ["ignore", "pipe", "pipe"],
     signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]),
+    killSignal: "SIGKILL",
   });
   let committedMs: number | undefined;
   let errors = "";
@@ -84,11 +87,16 @@ function firstCommit({ signal }: BenchContext, program: string): Promise<number>
   child.stderr.on("data", (chunk: Buffer) => {
     errors += chunk.toString();
   });
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code) => {
-      if (code === 0 && committedMs !== undefined) resolve(committedMs);
-      else reject(new Error(`the program ended with exit code ${code}: ${errors}`));
+  // It is waited for even when it is killed: its folder is removed then.
+  const code = await new Promise<number | null>((resolve) => {
+    child.once("error", (error) => {
+      errors += `${error.message}\n`;
+      if (child.pid === undefined) resolve(null);
     });
+    child.once("close", resolve);
   });
+  signal.throwIfAborted();
+  if (code === 0 && committedMs !== undefined) return committedMs;
+  const late = performance.now() - from >= PATIENCE_MS ? ` after ${PATIENCE_MS / 1_000} s` : "";
+  throw new Error(`the program ended with exit code ${code}${late}, and has not committed: ${errors}`);
 }

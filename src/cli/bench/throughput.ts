@@ -1,21 +1,10 @@
-import type { Durability } from "../../storage/store.ts";
-import { type Bench, type BenchContext, type OptionValues, repeat, TIMES } from "./bench.ts";
-import { startCluster } from "./cluster.ts";
+import { type Bench, type BenchContext, type OptionValues, repeat, TIMES, type Times } from "./bench.ts";
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
-import { type Latencies, together } from "./latencies.ts";
-import { closedLoop, generatorMicros } from "./loops.ts";
-
-/** Keys that are written to, so that the state does not grow. */
-export const KEYS = 1_000;
-
-/** What a closed loop is run on. */
-export interface Load {
-  readonly peers: number;
-  readonly bytes: number;
-  readonly outstanding: number;
-  readonly durability: Durability;
-}
+import { together } from "./latencies.ts";
+import type { Load, LoadRun } from "./load.ts";
+import { type LoadThread, startLoadThread } from "./load-thread.ts";
+import { failureNotes } from "./loops.ts";
 
 /** What the others are at while one of them is varied. */
 const BASE: Load = { peers: 3, bytes: 256, outstanding: 1_000, durability: "disk" };
@@ -31,9 +20,13 @@ export const throughput: Bench = {
     durability: { default: "disk,process", quick: "disk,process", help: "disk, process or both" },
     ...TIMES,
   },
-  async *run(context, options) {
-    const { seconds, runs } = { seconds: options.number("seconds", 0.05, 3_600), runs: options.integer("runs") };
-    for (const load of loads(options)) yield await measure(context, load, { seconds, runs });
+  prepare(options) {
+    const times = options.times();
+    const all = loads(options);
+    return async function* (context) {
+      await using thread = startLoadThread();
+      for (const load of all) yield await measure(context, thread, load, times);
+    };
   },
 };
 
@@ -43,10 +36,10 @@ export const throughput: Bench = {
  */
 export function loads(options: OptionValues): Load[] {
   const lists = {
-    peers: options.integers("peers", 1, 64),
-    bytes: options.integers("bytes", 1, 512 * 1024),
-    outstanding: options.integers("outstanding", 1, 100_000),
-    durability: options.choices("durability", ["disk", "process"]),
+    peers: options.peerCounts(),
+    bytes: options.byteSizes(),
+    outstanding: options.crowds(),
+    durability: options.durabilities(),
   };
   const axes = ["outstanding", "bytes", "peers", "durability"] as const;
   if (axes.some((axis) => options.isGiven(axis))) {
@@ -78,25 +71,17 @@ export function loads(options: OptionValues): Load[] {
 /** The closed loop of one load, some times. */
 async function measure(
   context: BenchContext,
+  thread: LoadThread,
   load: Load,
-  { seconds, runs }: { readonly seconds: number; readonly runs: number },
+  { seconds, runs }: Times,
 ): Promise<BenchResult> {
-  const generator = await generatorMicros(load.outstanding, context.signal);
-  const all = await repeat(context, `throughput: ${describe(load)}`, runs, () =>
-    runLoad(context, load, seconds, generator),
-  );
+  const all = await repeat(context, `throughput: ${describe(load)}`, runs, () => thread.run(context, load, seconds));
   return loadResult("throughput", load, all);
 }
 
 /** A load in words. */
 export function describe({ peers, bytes, outstanding, durability }: Load): string {
   return `${peers} peers, ${bytes} B, ${outstanding} outstanding, ${durability}`;
-}
-
-/** What one run of a load gave. */
-export interface LoadRun {
-  readonly figures: Readonly<Record<string, number | undefined>>;
-  readonly latencies: Latencies;
 }
 
 /** Several runs as one result. */
@@ -107,53 +92,6 @@ export function loadResult(bench: string, load: Load, runs: readonly LoadRun[]):
     parameters: { ...load },
     figures: figures(runs.map((run) => run.figures)),
     distribution: together(runs.map(({ latencies }) => latencies)),
-  };
-}
-
-/**
- * Starts a cluster, runs the closed loop of one load on it, and stops it.
- * @param generator what the loop itself takes of the CPU, in µs a command; see `generatorMicros`.
- */
-export async function runLoad(context: BenchContext, load: Load, seconds: number, generator: number): Promise<LoadRun> {
-  const { peers, bytes, outstanding, durability } = load;
-  const value = "x".repeat(bytes);
-  await using cluster = await startCluster(context, {
-    peers,
-    durability,
-    // Room for all that is outstanding at once.
-    maxPendingBytes: Math.max(64 << 20, 2 * outstanding * (bytes + 64)),
-  });
-  const { supervisor } = cluster;
-  let transactions = 0;
-  const { span, done, failures, latencies } = await closedLoop(
-    (client, round) => supervisor.propose({ op: "put", key: `k${(client * 31 + round) % KEYS}`, value }),
-    {
-      outstanding,
-      seconds,
-      signal: context.signal,
-      onBegin: () => {
-        transactions = cluster.transactions();
-      },
-      onEnd: () => {
-        transactions = cluster.transactions() - transactions;
-      },
-    },
-  );
-  const share = (cpuSeconds: number) => (100 * cpuSeconds) / span.cpuSeconds;
-  return {
-    latencies,
-    figures: {
-      "commits/s": done / span.seconds,
-      "p50 ms": latencies.quantile(0.5),
-      "p99 ms": latencies.quantile(0.99),
-      "p99.9 ms": latencies.quantile(0.999),
-      [durability === "disk" ? "fsyncs/s" : "transactions/s"]: transactions / span.seconds,
-      "CPU µs a command": (span.cpuSeconds * 1e6) / done,
-      "cores busy": span.cpuSeconds / span.seconds,
-      "app's thread %": span.appCpuSeconds === undefined ? undefined : share(span.appCpuSeconds),
-      "generator %": share((generator * done) / 1e6),
-      "RSS MB": span.rssMb,
-      failed: failures,
-    },
+    notes: failureNotes(runs),
   };
 }

@@ -2,6 +2,7 @@ import { type Bench, type BenchContext, CannotRun, repeat, TIMES } from "./bench
 import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { together } from "./latencies.ts";
+import { failureNotes } from "./loops.ts";
 import { findEtcd } from "./versus/etcd.ts";
 import { runFlotilla } from "./versus/flotilla.ts";
 import { findRa } from "./versus/ra.ts";
@@ -28,19 +29,20 @@ export const versus: Bench = {
     bytes: { default: "256", quick: "256", help: "size of the values" },
     ...TIMES,
   },
-  async *run(context, options) {
+  prepare(options) {
     const names = options.choices("rivals", Object.keys(FINDERS));
-    const rivals = await findRivals(context, names);
-    const runs = options.integer("runs");
-    const common = {
-      bytes: options.integer("bytes", 1, 512 * 1024),
-      seconds: options.number("seconds", 0.05, 3_600),
-    };
-    for (const operation of options.choices("operations", ["put", "read"])) {
-      for (const outstanding of options.integers("outstanding", 1, 100_000)) {
-        yield* compete(context, rivals, { ...common, operation, outstanding }, runs);
+    const { seconds, runs } = options.times();
+    const bytes = options.bytes();
+    const operations = options.choices("operations", ["put", "read"]);
+    const all = options.crowds();
+    return async function* (context) {
+      const rivals = await findRivals(context, names);
+      for (const operation of operations) {
+        for (const outstanding of all) {
+          yield* compete(context, rivals, { bytes, seconds, operation, outstanding }, runs);
+        }
       }
-    }
+    };
   },
 };
 
@@ -101,9 +103,10 @@ async function* compete(
           "operations/s": own.done / own.seconds,
           "p50 ms": own.latencies.quantile(0.5),
           "p99 ms": own.latencies.quantile(0.99),
-          "CPU µs each": (own.cpuSeconds * 1e6) / own.done,
+          "CPU µs each": own.cpuSeconds && (own.cpuSeconds * 1e6) / own.done,
           "client's thread or process %":
-            own.clientCpuSeconds === undefined ? undefined : (100 * own.clientCpuSeconds) / own.cpuSeconds,
+            own.clientCpuSeconds && own.cpuSeconds && (100 * own.clientCpuSeconds) / own.cpuSeconds,
+          "client busy %": own.clientCpuSeconds && (100 * own.clientCpuSeconds) / own.seconds,
           "flotilla's throughput ×": name === OURS ? undefined : ours.done / ours.seconds / (own.done / own.seconds),
           "its p50 / flotilla's":
             name === OURS ? undefined : own.latencies.quantile(0.5) / ours.latencies.quantile(0.5),
@@ -111,7 +114,7 @@ async function* compete(
         })),
       ),
       distribution: together(runs.map(({ own }) => own.latencies)),
-      notes: [NOTE, ...(differs === undefined ? [] : [differs])],
+      notes: [NOTE, ...(differs === undefined ? [] : [differs]), ...failureNotes(runs.map(({ own }) => own))],
     };
   }
 }

@@ -56,17 +56,27 @@ function incarnationOf({ options }: Start): number {
   return options.incarnation ?? 0;
 }
 
+/** What a life may have left on its disk. */
+interface Left {
+  readonly incarnation: number;
+  readonly disks: readonly Durable[];
+}
+
 class Court {
   /** What is looked at. */
   place: Place = { peer: "", incarnation: 0, step: undefined };
   readonly #history = new History();
   readonly #wire = new Wire();
+  /** Where each term's leader was elected. */
+  readonly #elections = new Map<number, Place>();
+  /** Messages with votes that leave when the save under way is durable. */
+  #held: readonly Outgoing[] = [];
 
   judge(lives: readonly Life[]): void {
     const inOrder = lives.toSorted((one, other) => incarnationOf(one.start) - incarnationOf(other.start));
     for (const peer of new Set(lives.map(({ start }) => start.options.id))) {
-      let left: readonly Durable[] | undefined;
-      for (const life of inOrder) if (life.start.options.id === peer) left = this.#judgeLife(life, left);
+      let before: Left | undefined;
+      for (const life of inOrder) if (life.start.options.id === peer) before = this.#judgeLife(life, before);
     }
     this.#wire.check((place) => {
       this.place = place;
@@ -76,19 +86,17 @@ class Court {
     });
   }
 
-  /** Where each term's leader was elected. */
-  readonly #elections = new Map<number, Place>();
-
   /**
-   * @param left what the life before may have left on its disk; undefined when that is not known.
+   * @param before what an earlier life has left; undefined when that is not known.
    * @returns what this one has left.
    */
-  #judgeLife({ start, steps, isCut }: Life, left: readonly Durable[] | undefined): readonly Durable[] | undefined {
+  #judgeLife({ start, steps, isCut }: Life, before: Left | undefined): Left | undefined {
     const peer = start.options.id;
     const incarnation = incarnationOf(start);
     this.place = { peer, incarnation, step: undefined };
     this.#wire.begin(peer, incarnation, isCut);
-    const life = new ReferenceLife(start, inherit(start, left));
+    this.#held = [];
+    const life = new ReferenceLife(start, inherit(start, before));
     const { server } = life;
     this.#history.committed(server, 0);
     steps.forEach((step, at) => {
@@ -102,7 +110,7 @@ class Court {
         this.#history.leads(peer, server.currentTerm, server.log);
       }
     });
-    return isCut ? undefined : leftBy(server);
+    return isCut ? undefined : { incarnation, disks: leftBy(server) };
   }
 
   /** Notes what goes over the wire, and the votes. */
@@ -110,12 +118,17 @@ class Court {
     const { peer, incarnation } = this.place;
     if (call.kind === "step") this.#wire.receive(call.from, call.incarnation, call.message, this.place);
     if (threw) return;
-    if (call.kind === "saved") this.#wire.saved(peer, incarnation);
+    if (call.kind === "saved") {
+      this.#wire.saved(peer, incarnation);
+      this.#noteVotes(peer, this.#held);
+      this.#held = [];
+    }
     if (call.kind !== "effects" || call.returned === undefined) return;
     const { before, save, after } = call.returned;
     this.#wire.send(peer, incarnation, before, false);
     this.#wire.send(peer, incarnation, after, save !== undefined);
-    this.#noteVotes(peer, after);
+    if (save === undefined) this.#noteVotes(peer, after);
+    else this.#held = after;
   }
 
   #noteVotes(peer: string, after: readonly Outgoing[]): void {
@@ -136,12 +149,13 @@ function leftBy({ durable, saving }: Server): readonly Durable[] {
 
 /**
  * Restart(i): term, vote, log and snapshot are those that the life before has left.
- * @returns the log that it has left, undefined when there was no such life.
+ * @returns the log that it has left, undefined when there was no such life, or another in between of which nothing is told.
  */
-function inherit({ stored }: Start, left: readonly Durable[] | undefined): PlainLog | undefined {
+function inherit(start: Start, before: Left | undefined): PlainLog | undefined {
+  const { stored } = start;
   const { hardState, snapshot, firstIndex, lastIndex, used } = stored;
   const { currentTerm, votedFor } = hardState;
-  if (left === undefined) {
+  if (before === undefined) {
     const isEmpty = currentTerm === 0 && votedFor === undefined && lastIndex === 1 && snapshot === undefined;
     demand(
       used || isEmpty,
@@ -150,7 +164,7 @@ function inherit({ stored }: Start, left: readonly Durable[] | undefined): Plain
     );
     return undefined;
   }
-  const fits = left.find(
+  const fits = before.disks.find(
     (durable) =>
       durable.currentTerm === currentTerm &&
       durable.votedFor === votedFor &&
@@ -158,7 +172,9 @@ function inherit({ stored }: Start, left: readonly Durable[] | undefined): Plain
       durable.log.lastIndex === lastIndex &&
       hasTerms(durable.log, stored),
   );
-  const was = left.map(
+  const isNext = incarnationOf(start) <= before.incarnation + 1;
+  if (fits === undefined && !isNext) return undefined;
+  const was = before.disks.map(
     ({ currentTerm, votedFor, log }) =>
       `term ${currentTerm}, a vote for ${votedFor ?? "nobody"}, a log up to ${log.lastIndex} of term ${log.lastTerm}`,
   );

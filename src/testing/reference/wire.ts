@@ -31,8 +31,11 @@ export class Wire {
   readonly #said = new Map<string, Said>();
   readonly #heard: Heard[] = [];
 
+  /** Whoever drives the algorithm without telling lives apart may begin the same one again. */
   begin(peer: string, incarnation: number, isCut: boolean): void {
-    this.#said.set(lifeKey(peer, incarnation), { keys: new Set(), pending: [], isCut });
+    const key = lifeKey(peer, incarnation);
+    const known = this.#said.get(key);
+    this.#said.set(key, { keys: known?.keys ?? new Set(), pending: [], isCut: isCut || known?.isCut === true });
   }
 
   /** @param waits for the save under way. */

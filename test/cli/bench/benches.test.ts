@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -6,6 +6,7 @@ import { type Bench, CannotRun } from "../../../src/cli/bench/bench.ts";
 import { BENCHES } from "../../../src/cli/bench/benches.ts";
 import { runBenches } from "../../../src/cli/bench/run.ts";
 import { flotilla } from "../../../src/cli/commands.ts";
+import { UsageError } from "../../../src/cli/usage.ts";
 
 /** Nothing here is about how long anything takes, and the machine may be busy. */
 const LONG_MS = 120_000;
@@ -17,10 +18,10 @@ function folder(): string {
   return path;
 }
 
-function run(benches: readonly Bench[], given: Readonly<Record<string, string>>) {
+function run(benches: readonly Bench[], given: Readonly<Record<string, string>>, ended: AbortSignal = signal) {
   const printed: string[] = [];
   const directory = folder();
-  const plan = { benches, quick: true, given, directory, signal, progress: () => {} };
+  const plan = { benches, quick: true, given, directory, signal: ended, progress: () => {} };
   return runBenches({ ...plan, print: (text) => void printed.push(text) }).then((done) => {
     // Whatever was made is gone.
     expect(readdirSync(directory)).toEqual([]);
@@ -151,10 +152,11 @@ describe("the command", { timeout: LONG_MS }, () => {
       name,
       summary: "nothing",
       options: {},
-      async *run() {
-        yield { bench: name, series: "s", parameters: {}, figures: {} };
-        if (error !== undefined) throw error;
-      },
+      prepare: () =>
+        async function* () {
+          yield { bench: name, series: "s", parameters: {}, figures: {} };
+          if (error !== undefined) throw error;
+        },
     });
     const benches = [
       named("bad", new Error("broken")),
@@ -168,12 +170,67 @@ describe("the command", { timeout: LONG_MS }, () => {
     expect(printed).toMatch(/not run: Error: broken/);
   });
 
+  test("keeps what was measured when it is ended early, and says what was not", async () => {
+    const controller = new AbortController();
+    const named = (name: string): Bench => ({
+      name,
+      summary: "nothing",
+      options: {},
+      prepare: () =>
+        async function* ({ signal }) {
+          yield { bench: name, series: "s", parameters: {}, figures: {} };
+          controller.abort();
+          signal.throwIfAborted();
+        },
+    });
+    const { document, failed } = await run([named("first"), named("second")], {}, controller.signal);
+    expect(failed).toBe(0);
+    expect(document.results.map(({ bench }) => bench)).toEqual(["first"]);
+    expect(document.skipped).toEqual([
+      { bench: "first", reason: "ended early" },
+      { bench: "second", reason: "ended early" },
+    ]);
+  });
+
+  test("finds what makes no sense to the last benchmark before the first takes any time", async () => {
+    const progress = vi.fn();
+    const plan = { benches: BENCHES, quick: true, given: { peers: "2" }, directory: folder(), signal, print: () => {} };
+    await expect(runBenches({ ...plan, progress })).rejects.toThrow(
+      'failover: --peers: expected a number from 3 to 64, got "2"',
+    );
+    expect(progress).not.toHaveBeenCalled();
+  });
+
+  test("does not begin when what it finds cannot be written", async () => {
+    const warn = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
+    onTestFinished(() => warn.mockRestore());
+    const place = folder();
+    const file = join(place, "file");
+    writeFileSync(file, "kept");
+    const bad = [
+      ["--json", join(place, "missing", "out.json"), "ENOENT"],
+      ["--json", place, "EISDIR"],
+      ["--report", file, "EEXIST"],
+      ["--report", join(file, "below"), "ENOTDIR"],
+    ] as const;
+    for (const [option, path, code] of bad) {
+      const error: unknown = await flotilla(["bench", "sequential", option, path]).catch((thrown) => thrown);
+      expect(error).toBeInstanceOf(UsageError);
+      expect(String(error)).toMatch(new RegExp(`${option}: .*${code}`));
+    }
+    expect(warn).not.toHaveBeenCalled();
+    expect(readFileSync(file, "utf8")).toBe("kept");
+  });
+
   test.each([
     [["nothing"], 'there is no benchmark "nothing"'],
     [["limit", "--trials", "3"], "--trials is no option of limit"],
     [["throughput", "--seconds", "soon"], '--seconds: expected a number from 0.05 to 3600, got "soon"'],
     [["failover", "--faults", "crash,fire"], '--faults: expected some of crash, pause, partition, got "fire"'],
     [["throughput", "--directory", "/dev/shm"], "--directory"],
+    [["growth", "--parts", "idle", "--entries=-1"], "growth: --entries: expected a number from 1 to 1000000000000"],
+    [["reads", "--outstanding", "1.5"], 'reads: --outstanding: expected a whole number, got "1.5"'],
+    [["start", "--runs", ""], "start: --runs: expected a number"],
     [["throughput", "--fast"], "Unknown option '--fast'"],
   ])("%j is wrong usage, and the message says of what", async (args, message) => {
     const write = vi.spyOn(process.stdout, "write").mockImplementation(() => true);

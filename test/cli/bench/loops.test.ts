@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Latencies, together } from "../../../src/cli/bench/latencies.ts";
-import { closedLoop, generatorMicros, openLoop } from "../../../src/cli/bench/loops.ts";
+import { closedLoop, closedLoopMicros, failureNotes, openLoop, openLoopMicros } from "../../../src/cli/bench/loops.ts";
+import { startSpan } from "../../../src/cli/bench/meter.ts";
 
 const { signal } = new AbortController();
 
@@ -57,6 +58,8 @@ describe("the closed loop", () => {
     expect(run.done).toBe(0);
     expect(run.latencies.count).toBe(0);
     expect(run.failures).toBeGreaterThan(0);
+    expect(failureNotes([{ failure: undefined }, run])).toEqual([expect.stringContaining("Error: no")]);
+    expect(failureNotes([{}])).toEqual([]);
   });
 
   test("ends when it is told to", async () => {
@@ -85,6 +88,7 @@ describe("the open loop", () => {
     expect(run.latencies.count).toBe(0);
     expect(run.failures).toBeGreaterThanOrEqual(19);
     expect(run.failures).toBe(run.lateness.count);
+    expect(run.failure).toBe("Error: no");
   });
 
   test("calls as often as it was told, however late a timer is", async () => {
@@ -100,8 +104,30 @@ describe("the open loop", () => {
   });
 });
 
-test("the load generator's own cost is measured without a load", async () => {
-  const micros = await generatorMicros(64, signal);
+test.each([
+  ["closed", closedLoopMicros],
+  ["open", openLoopMicros],
+])("the own cost of the %s loop is measured without a load", async (_name, measure) => {
+  const micros = await measure(64, signal);
   expect(micros).toBeGreaterThan(0);
   expect(Number.isFinite(micros)).toBe(true);
+});
+
+test("a span tells what the thread used that measures, and not what others did", async () => {
+  const stop = startSpan();
+  const end = performance.now() + 60_000;
+  let burnt = process.cpuUsage();
+  // Until this thread has used some CPU, whatever else the machine does.
+  while (performance.now() < end) {
+    burnt = process.cpuUsage(burnt);
+    if (stop().cpuSeconds > 0.05) break;
+  }
+  const span = stop();
+  const idle = startSpan();
+  await sleep(20);
+  expect(span.cpuSeconds).toBeGreaterThan(0.05);
+  if (process.platform !== "linux") return;
+  expect(span.clientCpuSeconds).toBeGreaterThan(0.02);
+  expect(span.clientCpuSeconds).toBeLessThanOrEqual(span.cpuSeconds * 1.1);
+  expect(idle().clientCpuSeconds).toBeLessThan(span.clientCpuSeconds ?? 0);
 });

@@ -128,5 +128,13 @@ test("--from takes nothing else", async () => {
   writeFileSync(file, '{"format":2}');
   await expect(flotilla(["bench", "--from", file, "--report", folder()])).rejects.toThrow("was not written by --json");
   await expect(flotilla(["bench", "--from", file])).rejects.toThrow("--report is missing");
+  writeFileSync(file, '{"format":1,"results":[]}');
+  await expect(flotilla(["bench", "--from", file, "--report", folder()])).rejects.toThrow("was not written by --json");
+  writeFileSync(file, JSON.stringify(DOCUMENT));
+  for (const extra of ["throughput", "--quick", "--seconds=3"]) {
+    const name = extra.replace(/=.*/, "");
+    const drawn = flotilla(["bench", extra, "--from", file, "--report", folder()]);
+    await expect(drawn).rejects.toThrow(`it goes with --report alone, not ${name}`);
+  }
   await expect(flotilla(["bench", "--from", join(folder(), "none"), "--report", folder()])).rejects.toThrow("ENOENT");
 });

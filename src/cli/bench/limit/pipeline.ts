@@ -8,8 +8,8 @@ import { encode } from "../../../machine/codec.ts";
 import { EntryKind, packEntries } from "../../../raft/entry.ts";
 import type { BenchContext } from "../bench.ts";
 import { Latencies } from "../latencies.ts";
+import { KEYS, type Load, type LoadRun } from "../load.ts";
 import { startSpan } from "../meter.ts";
-import { KEYS, type Load, type LoadRun } from "../throughput.ts";
 import type { PipelineReply, PipelineRequest, PipelineTask } from "./pipeline-protocol.ts";
 
 const TASK = "cli/bench/limit/pipeline-task";
@@ -81,7 +81,7 @@ class Client {
       else this.#onCommitted(reply);
     });
     await sleep(seconds * 250, undefined, { signal });
-    while (this.#latencies.count === 0) await sleep(10, undefined, { signal });
+    while (this.#latencies.count === 0 && !this.#isOver) await sleep(10, undefined, { signal });
     this.#latencies = new Latencies();
     const stop = startSpan();
     await sleep(seconds * 1_000, undefined, { signal });
@@ -94,6 +94,8 @@ class Client {
         "p99 ms": latencies.quantile(0.99),
         "CPU µs a command": (span.cpuSeconds * 1e6) / latencies.count,
         "cores busy": span.cpuSeconds / span.seconds,
+        "app's thread busy %": span.clientCpuSeconds && (100 * span.clientCpuSeconds) / span.seconds,
+        "app's thread %": span.clientCpuSeconds && (100 * span.clientCpuSeconds) / span.cpuSeconds,
         "RSS MB": span.rssMb,
       },
     };

@@ -16,101 +16,99 @@ const FULL_LOAD = 1_000;
 const LONG_MS = 600_000;
 const PATIENT = { timeoutMs: 120_000 };
 const NOTE =
-  "A follower was stopped and is started again, while commands come at the given rate in an open loop. Their latencies before (that follower away) and meanwhile are of all commands, counted from when each was due.";
+  "A follower was stopped and is started again, while commands come at the given rate in an open loop. Seconds and rates count from when it takes part again, which is told apart. The others' latencies, before (that follower away) and meanwhile, are of all commands, counted from when each was due.";
 
 /** A follower that was stopped gets what it has missed from the leader's log. */
-export async function measureCatchUp(
-  context: BenchContext,
-  setting: RecoverySetting,
-  missed: number,
-): Promise<BenchResult> {
-  const { machine, durability, bytes } = setting;
-  const runs = await repeat(
-    context,
-    `recovery: catch-up by ${missed} entries, ${machine} map`,
-    setting.runs,
-    async () => {
-      await using cluster = await startCluster(context, clusterOptions(setting));
-      const { supervisor } = cluster;
-      const follower = await stopFollower(supervisor);
-      await fill(context, supervisor, { keys: KEYS, bytes, commands: missed });
-      const load = await findLoad(context, supervisor, setting);
-      const before = await load.alone();
-      const { lastIndex: from } = await follower.status();
-      let seconds = 0;
-      let entries = 0;
-      const during = await load.while(async () => {
-        await follower.start();
-        const startedAt = performance.now();
-        const { commitIndex } = await (await supervisor.leader()).status();
-        const hasAll = async () => (await follower.status()).lastApplied >= commitIndex;
-        await until(context, `${follower.id} has caught up`, hasAll, LONG_MS);
-        seconds = (performance.now() - startedAt) / 1_000;
-        entries = commitIndex - from;
-      });
-      return {
-        "entries/s": entries / seconds,
-        "MB/s": (entries * bytes) / 1e6 / seconds,
-        seconds,
-        "others/s": load.rate,
-        ...compare(before, during),
-      };
+export function measureCatchUp(context: BenchContext, setting: RecoverySetting, missed: number): Promise<BenchResult> {
+  const { bytes } = setting;
+  return measureReturn(context, setting, {
+    title: `catch-up by ${missed} entries`,
+    parameters: { part: "catch-up", missed },
+    write: (supervisor) => fill(context, supervisor, { keys: KEYS, bytes, commands: missed }),
+    async comeBack(supervisor, follower) {
+      const { lastIndex } = await follower.status();
+      const takesPartMs = await timed(() => follower.start());
+      const from = performance.now();
+      const { lastApplied } = await follower.status();
+      const { commitIndex } = await (await supervisor.leader()).status();
+      const hasAll = async () => (await follower.status()).lastApplied >= commitIndex;
+      await until(context, `${follower.id} has caught up`, hasAll, LONG_MS);
+      const seconds = (performance.now() - from) / 1_000;
+      // It may have begun before it said that it takes part.
+      const entries = commitIndex - Math.max(lastIndex, lastApplied);
+      return { "entries/s": entries / seconds, "MB/s": (entries * bytes) / 1e6 / seconds, seconds, takesPartMs };
     },
-  );
+  });
+}
+
+/** A follower that was stopped gets the leader's snapshot, since the log does not reach back so far. */
+export function measureInstall(context: BenchContext, setting: RecoverySetting, stateMb: number): Promise<BenchResult> {
+  const { bytes } = setting;
+  const keys = Math.max(1, Math.ceil((stateMb * 1e6) / (bytes + MAP_ENTRY_BYTES)));
+  return measureReturn(context, setting, {
+    title: `a snapshot of ${stateMb} MB`,
+    parameters: { part: "install", "state MB": stateMb },
+    async write(supervisor, follower) {
+      await fill(context, supervisor, { keys, bytes });
+      await Promise.all(supervisor.peers.filter((peer) => peer !== follower).map((peer) => peer.snapshot()));
+    },
+    async comeBack(supervisor, follower) {
+      const called = performance.now();
+      const [installed, from] = await Promise.all([
+        nextInstall(context, supervisor, follower),
+        follower.start().then(() => performance.now()),
+      ]);
+      const size = installed.bytes / 1e6;
+      const seconds = Math.max(0, installed.at - from) / 1_000;
+      return { "MB/s": size / seconds, "snapshot MB": size, seconds, takesPartMs: from - called };
+    },
+  });
+}
+
+/** What a follower is away for, and what is seen when it comes back. */
+interface Return {
+  readonly title: string;
+  readonly parameters: BenchResult["parameters"];
+  /** Writes what it will lack. */
+  write(supervisor: Supervisor, follower: Peer): Promise<void>;
+  /** Starts it, and waits until it lacks nothing. */
+  comeBack(
+    supervisor: Supervisor,
+    follower: Peer,
+  ): Promise<Readonly<Record<string, number>> & { readonly takesPartMs: number }>;
+}
+
+async function measureReturn(context: BenchContext, setting: RecoverySetting, what: Return): Promise<BenchResult> {
+  const { machine, durability, bytes } = setting;
+  const title = `recovery: ${what.title}, ${machine} map`;
+  const runs = await repeat(context, title, setting.runs, async () => {
+    await using cluster = await startCluster(context, clusterOptions(setting));
+    const { supervisor } = cluster;
+    const follower = await stopFollower(supervisor);
+    await what.write(supervisor, follower);
+    const load = await findLoad(context, supervisor, setting);
+    const before = await load.alone();
+    let seen: Readonly<Record<string, number>> = {};
+    const meanwhile = await load.while(async () => {
+      const { takesPartMs, ...figures } = await what.comeBack(supervisor, follower);
+      seen = { ...figures, "takes part ms": takesPartMs };
+    });
+    return { ...seen, "others/s": load.rate, ...compare(before, meanwhile) };
+  });
   return {
     bench: "recovery",
     series: "flotilla",
-    parameters: { part: "catch-up", machine, durability, missed, bytes },
+    parameters: { ...what.parameters, machine, durability, bytes },
     figures: figures(runs),
     notes: [NOTE],
   };
 }
 
-/** A follower that was stopped gets the leader's snapshot, since the log does not reach back so far. */
-export async function measureInstall(
-  context: BenchContext,
-  setting: RecoverySetting,
-  stateMb: number,
-): Promise<BenchResult> {
-  const { machine, durability, bytes } = setting;
-  const keys = Math.max(1, Math.ceil((stateMb * 1e6) / (bytes + MAP_ENTRY_BYTES)));
-  const runs = await repeat(
-    context,
-    `recovery: a snapshot of ${stateMb} MB, ${machine} map`,
-    setting.runs,
-    async () => {
-      await using cluster = await startCluster(context, clusterOptions(setting));
-      const { supervisor } = cluster;
-      const follower = await stopFollower(supervisor);
-      await fill(context, supervisor, { keys, bytes });
-      await Promise.all(supervisor.peers.filter((peer) => peer !== follower).map((peer) => peer.snapshot()));
-      const load = await findLoad(context, supervisor, setting);
-      const before = await load.alone();
-      let seconds = 0;
-      let size = 0;
-      const during = await load.while(async () => {
-        const installed = nextInstall(context, supervisor, follower);
-        await follower.start();
-        const startedAt = performance.now();
-        size = await installed;
-        seconds = (performance.now() - startedAt) / 1_000;
-      });
-      return {
-        "MB/s": size / 1e6 / seconds,
-        "snapshot MB": size / 1e6,
-        seconds,
-        "others/s": load.rate,
-        ...compare(before, during),
-      };
-    },
-  );
-  return {
-    bench: "recovery",
-    series: "flotilla",
-    parameters: { part: "install", machine, durability, "state MB": stateMb, bytes },
-    figures: figures(runs),
-    notes: [NOTE],
-  };
+/** @returns how many ms it took. */
+async function timed(what: () => Promise<void>): Promise<number> {
+  const from = performance.now();
+  await what();
+  return performance.now() - from;
 }
 
 async function stopFollower(supervisor: Supervisor): Promise<Peer> {
@@ -120,17 +118,25 @@ async function stopFollower(supervisor: Supervisor): Promise<Peer> {
   return follower;
 }
 
-/** Resolves with the size of the snapshot that a peer gets from its leader, as soon as it is in force. */
-async function nextInstall({ signal }: BenchContext, supervisor: Supervisor, peer: Peer): Promise<number> {
+/** Resolves with the size of the snapshot that a peer gets from its leader, and the time, as soon as it is in force. */
+async function nextInstall(
+  { signal }: BenchContext,
+  supervisor: Supervisor,
+  peer: Peer,
+): Promise<{ readonly bytes: number; readonly at: number }> {
   for await (const event of supervisor.events({ signal: AbortSignal.any([signal, AbortSignal.timeout(LONG_MS)]) })) {
-    if (event.type === "snapshot" && event.peer === peer.id && event.installed) return event.bytes;
+    if (event.type !== "snapshot" || event.peer !== peer.id || !event.installed) continue;
+    return { bytes: event.bytes, at: performance.now() };
   }
-  throw new Error(`${peer.id} got no snapshot`);
+  throw new Error(`${peer.id} got no snapshot within ${LONG_MS / 1_000} s`);
 }
 
 interface Felt {
   readonly p50: number;
   readonly p99: number;
+  /** How late the loop itself was. */
+  readonly late: number;
+  readonly failures: number;
 }
 
 /** What others do meanwhile. */
@@ -145,18 +151,20 @@ async function findLoad(context: BenchContext, supervisor: Supervisor, { rate, s
     chosen = Math.max(1, Math.round(done / span.seconds / 2));
   }
   const feel = async (during: (() => Promise<void>) | undefined): Promise<Felt> => {
-    const { latencies } = await openLoop(call, { rate: chosen, seconds, during, signal });
-    return { p50: latencies.quantile(0.5), p99: latencies.quantile(0.99) };
+    const { latencies, lateness, failures } = await openLoop(call, { rate: chosen, seconds, during, signal });
+    return { p50: latencies.quantile(0.5), p99: latencies.quantile(0.99), late: lateness.quantile(0.99), failures };
   };
   await sleep(100, undefined, { signal });
   return { rate: chosen, alone: () => feel(undefined), while: feel };
 }
 
-function compare(before: Felt, during: Felt) {
+function compare(before: Felt, meanwhile: Felt) {
   return {
     "others' p50 before ms": before.p50,
-    "meanwhile p50 ms": during.p50,
+    "meanwhile p50 ms": meanwhile.p50,
     "others' p99 before ms": before.p99,
-    "meanwhile p99 ms": during.p99,
+    "meanwhile p99 ms": meanwhile.p99,
+    "loop late p99 ms": meanwhile.late,
+    failed: before.failures + meanwhile.failures,
   };
 }

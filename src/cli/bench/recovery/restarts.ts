@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import type { ClusterEvents } from "../../../actors/event-feed.ts";
 import type { Peer } from "../../../actors/peer-handle.ts";
 import type { Supervisor } from "../../../actors/supervisor.ts";
 import { type BenchContext, repeat } from "../bench.ts";
@@ -82,18 +83,11 @@ async function restarts(
 async function restart(context: BenchContext, supervisor: Supervisor, peer: Peer) {
   const { commitIndex, incarnation } = await peer.status();
   const controller = new AbortController();
-  const events = supervisor.events({ signal: controller.signal });
+  const events = supervisor.events({ signal: AbortSignal.any([context.signal, controller.signal]) });
   try {
     await peer.crash();
     const from = performance.now();
-    const up = (async () => {
-      for await (const event of events) {
-        if (event.type === "given-up" && event.peer === peer.id) throw event.error;
-        if (event.type === "up" && event.peer === peer.id) return performance.now() - from;
-      }
-      throw new Error(`${peer.id} did not come up`);
-    })();
-    const takesPartMs = await up;
+    const takesPartMs = (await nextUp(events, peer)) - from;
     const hasAll = async () => {
       const status = await peer.status();
       return status.incarnation > incarnation && status.lastApplied >= commitIndex;
@@ -103,4 +97,15 @@ async function restart(context: BenchContext, supervisor: Supervisor, peer: Peer
   } finally {
     controller.abort();
   }
+}
+
+/** @returns when the peer takes part again. */
+async function nextUp(events: ClusterEvents, { id }: Peer): Promise<number> {
+  for await (const event of events) {
+    if (!("peer" in event) || event.peer !== id) continue;
+    if (event.type === "given-up") throw event.error;
+    if (event.type === "wedged") break;
+    if (event.type === "up") return performance.now();
+  }
+  throw new Error(`${id} did not come up`);
 }

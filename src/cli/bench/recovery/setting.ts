@@ -1,10 +1,11 @@
 import type { SupervisorOptions } from "../../../actors/options.ts";
 import { durableKeyValueMap } from "../../../machine/durable-key-value.ts";
 import type { Durability } from "../../../storage/store.ts";
+import type { MachineKind } from "../bench.ts";
 
 /** What the parts of the benchmark have in common. */
 export interface RecoverySetting {
-  readonly machine: "memory" | "durable";
+  readonly machine: MachineKind;
   readonly durability: Durability;
   /** Of a value. */
   readonly bytes: number;

@@ -61,24 +61,25 @@ async function run(
     const key = (client: number, round: number) => `k${(client * 31 + round) % KEYS}`;
     if (operation === "read") await Promise.all(Array.from({ length: KEYS }, (_, at) => leader.put(`k${at}`, value)));
     const pids = processes.map(({ pid }) => pid);
-    let servers = 0;
-    const { span, done, failures, latencies } = await closedLoop(
+    let before: number | undefined;
+    let after: number | undefined;
+    const { span, done, failures, failure, latencies } = await closedLoop(
       (client, round) => (operation === "put" ? leader.put(key(client, round), value) : leader.get(key(client, round))),
       {
         outstanding,
         seconds,
         signal: context.signal,
         onBegin: () => {
-          servers = cpuSecondsOf(pids);
+          before = cpuSecondsOf(pids);
         },
         onEnd: () => {
-          servers = cpuSecondsOf(pids) - servers;
+          after = cpuSecondsOf(pids);
         },
       },
     );
     const clientCpuSeconds = span.cpuSeconds;
-    const cpuSeconds = clientCpuSeconds + servers;
-    return { done, failures, latencies, seconds: span.seconds, cpuSeconds, clientCpuSeconds };
+    const cpuSeconds = before === undefined || after === undefined ? undefined : clientCpuSeconds + after - before;
+    return { done, failures, failure, latencies, seconds: span.seconds, cpuSeconds, clientCpuSeconds };
   } finally {
     for (const client of clients) client.close();
     await Promise.all(processes.map((process) => process.stop()));

@@ -1,5 +1,6 @@
 import type { BenchContext } from "../bench.ts";
 import { startCluster } from "../cluster.ts";
+import { fill } from "../fill.ts";
 import { closedLoop } from "../loops.ts";
 import type { Contest, ContestRun } from "./rival.ts";
 
@@ -18,17 +19,17 @@ export async function runFlotilla(
   const { supervisor } = cluster;
   const leader = await supervisor.leader();
   const value = "x".repeat(bytes);
-  const key = (client: number, round: number) => `k${(client * 31 + round) % KEYS}`;
+  const key = (client: number, round: number) => `key${(client * 31 + round) % KEYS}`;
   if (operation === "read") {
-    await Promise.all(Array.from({ length: KEYS }, (_, at) => supervisor.propose({ op: "put", key: `k${at}`, value })));
+    await fill(context, supervisor, { keys: KEYS, bytes });
   }
-  const { span, done, failures, latencies } = await closedLoop(
+  const { span, done, failures, failure, latencies } = await closedLoop(
     (client, round) =>
       operation === "put"
         ? supervisor.propose({ op: "put", key: key(client, round), value })
         : leader.query({ op: "get", key: key(client, round) }),
     { outstanding, seconds, signal: context.signal },
   );
-  const { seconds: took, cpuSeconds, appCpuSeconds } = span;
-  return { done, failures, latencies, seconds: took, cpuSeconds, clientCpuSeconds: appCpuSeconds };
+  const { seconds: took, cpuSeconds, clientCpuSeconds } = span;
+  return { done, failures, failure, latencies, seconds: took, cpuSeconds, clientCpuSeconds };
 }

@@ -85,17 +85,19 @@ function isProgram(path: string): boolean {
 /** Linux's clock ticks, in which it counts the CPU of processes. */
 const TICKS_A_SECOND = 100;
 
-/** What processes have used so far, in seconds of one core; 0 where the system does not say. */
-export function cpuSecondsOf(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    try {
+/** What processes have used so far, in seconds of one core; undefined where the system does not say. */
+export function cpuSecondsOf(pids: readonly number[]): number | undefined {
+  try {
+    let ticks = 0;
+    for (const pid of pids) {
       // The name, in brackets, may have spaces in it.
-      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-      ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
-    } catch {}
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+      ticks += Number(fields[11]) + Number(fields[12]);
+    }
+    return ticks / TICKS_A_SECOND;
+  } catch {
+    return undefined;
   }
-  return ticks / TICKS_A_SECOND;
 }
 
 /** TCP ports of this machine that nobody uses, as far as can be known. */

@@ -80,6 +80,7 @@ async function run(context: BenchContext, contest: Contest, form: RaForm, instal
       done: Number(count),
       seconds: Number(micros) / 1e6,
       failures: 0,
+      failure: undefined,
       latencies: await readLatencies(join(folder, "latencies")),
       cpuSeconds: Number(runtime) / 1_000,
       // It is in the leader's node.

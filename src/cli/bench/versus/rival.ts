@@ -18,9 +18,11 @@ export interface ContestRun {
   readonly done: number;
   readonly seconds: number;
   readonly failures: number;
+  /** What the first of these said. */
+  readonly failure: string | undefined;
   readonly latencies: Latencies;
-  /** Of all its processes, in seconds of one core; of that, the client's. Undefined where it cannot be told apart. */
-  readonly cpuSeconds: number;
+  /** Of all its processes, in seconds of one core; of that, the client's. Undefined where it cannot be told. */
+  readonly cpuSeconds: number | undefined;
   readonly clientCpuSeconds: number | undefined;
 }
 

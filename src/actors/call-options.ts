@@ -1,0 +1,25 @@
+import { inspect } from "node:util";
+import { RaftError } from "../raft/errors.ts";
+import type { QueryOptions } from "./peer-handle.ts";
+import type { Consistency } from "./protocol.ts";
+
+// What calls are given by people who may have no types to hold them to it.
+
+const CONSISTENCIES: readonly Consistency[] = ["linearizable", "lease", "local"];
+
+/** The error of a call that is to wait for what is no length of time. */
+export function invalidTimeout(timeoutMs: unknown): RaftError | undefined {
+  if (typeof timeoutMs === "number" && timeoutMs >= 0) return undefined;
+  const message = `timeoutMs: expected a number of milliseconds, 0 or more, got ${inspect(timeoutMs)}`;
+  return new RaftError("ERR_INVALID_OPTION", message);
+}
+
+/** The error of a query whose answer is to reflect what cannot be said. */
+export function invalidFreshness({ consistency, minIndex }: QueryOptions): RaftError | undefined {
+  if (consistency !== undefined && !CONSISTENCIES.includes(consistency)) {
+    const message = `consistency: expected one of ${CONSISTENCIES.join(", ")}, got ${inspect(consistency)}`;
+    return new RaftError("ERR_INVALID_OPTION", message);
+  }
+  if (minIndex === undefined || (typeof minIndex === "number" && minIndex >= 0)) return undefined;
+  return new RaftError("ERR_INVALID_OPTION", `minIndex: expected an index, 0 or more, got ${inspect(minIndex)}`);
+}
