@@ -40,7 +40,7 @@ export type BenchRun = (context: BenchContext) => AsyncGenerator<BenchResult>;
 
 /** What those that measure for a while have in common. */
 export const TIMES = {
-  seconds: { default: "4", quick: "1", help: "of each run, after a warm-up of a quarter of it" },
+  seconds: { default: "4", quick: "1", help: "of each run, after a warm-up of the same length" },
   runs: { default: "5", quick: "1", help: "of each, of which the median and the spread are given" },
 } as const satisfies Record<string, BenchOption>;
 

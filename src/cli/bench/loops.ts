@@ -21,7 +21,7 @@ interface LoopOptions {
   readonly seconds: number;
   /** What is done in the time that counts; then that lasts until it is done, and `seconds` does not matter. */
   readonly during?: (() => Promise<unknown>) | undefined;
-  /** Default: a quarter of `seconds`. */
+  /** Default: as long as `seconds`. What a cluster runs is compiled while it runs, which takes thousands of commands. */
   readonly warmUpSeconds?: number;
   readonly signal: AbortSignal;
   /** Called when the time that counts begins and when it ends. */
@@ -158,7 +158,7 @@ function newPhase(): Phase {
 }
 
 async function measure(
-  { seconds, warmUpSeconds = seconds / 4, during, signal, onBegin, onEnd }: LoopOptions,
+  { seconds, warmUpSeconds = seconds, during, signal, onBegin, onEnd }: LoopOptions,
   counts: {
     readonly begin: () => void;
     /** While this holds the time that counts goes on: of no call at all nothing can be said. */

@@ -80,7 +80,7 @@ class Client {
       if (reply === "ready") this.#send(this.#outstanding);
       else this.#onCommitted(reply);
     });
-    await sleep(seconds * 250, undefined, { signal });
+    await sleep(seconds * 1_000, undefined, { signal });
     while (this.#latencies.count === 0 && !this.#isOver) await sleep(10, undefined, { signal });
     this.#latencies = new Latencies();
     const stop = startSpan();

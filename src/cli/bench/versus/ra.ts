@@ -109,7 +109,7 @@ function erlArguments({ paths }: Installed, folder: string, form: RaForm, contes
     ...["-noshell", "-kernel", "logger_level", "error", ...isDistributed],
     ...withPaths([...paths, folder]),
     ...["-s", RA_MODULE, "main", "-extra", folder, form, operation],
-    ...[outstanding, bytes, Math.round(seconds * 250), Math.round(seconds * 1_000)].map(String),
+    ...[outstanding, bytes, Math.round(seconds * 1_000), Math.round(seconds * 1_000)].map(String),
   ];
 }
 
