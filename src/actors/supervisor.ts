@@ -216,7 +216,11 @@ export class Supervisor {
     return this.#propose(command, options, undefined) as Promise<Proposed<Result>>;
   }
 
-  /** Asks the state machine, by default with the guarantee of linearizability (§8). */
+  /**
+   * Asks the state machine, by default with the guarantee of linearizability (§8).
+   * @throws RaftError `ERR_INVALID_OPTION` or `ERR_UNKNOWN_PEER` at once; `ERR_NOT_LEADER` or `ERR_TIMEOUT` when nobody answers
+   * in time.
+   */
   async query<Answer = unknown>(query: unknown, options: QueryOptions = {}): Promise<Answer> {
     return (await this.#query(query, options, undefined)).result as Answer;
   }

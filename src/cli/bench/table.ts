@@ -1,5 +1,6 @@
 import type { BenchResult, Figure } from "./document.ts";
 import { short } from "./figures.ts";
+import { groupBy } from "./group.ts";
 
 /** Rows as text, columns as wide as they need; the first row is the heading. */
 function table(rows: readonly (readonly string[])[]): string {
@@ -12,12 +13,8 @@ function table(rows: readonly (readonly string[])[]): string {
  * too.
  */
 export function resultTables(results: readonly BenchResult[]): string {
-  const groups = new Map<string, BenchResult[]>();
-  for (const result of results) {
-    const kind = Object.keys(result.parameters).join();
-    groups.set(kind, [...(groups.get(kind) ?? []), result]);
-  }
-  return [...groups.values()].map(resultTable).join("\n\n");
+  const groups = groupBy(results, ({ parameters }) => Object.keys(parameters).join());
+  return groups.map(([, group]) => resultTable(group)).join("\n\n");
 }
 
 function resultTable(results: readonly BenchResult[]): string {

@@ -31,8 +31,8 @@ export const throughput: Bench = {
 };
 
 /**
- * What is run: each list that was given with each other one; but what was left to the defaults is varied alone, around
- * the base, since all of it with all takes hours.
+ * What is run. With none of these options: each varied alone, around the base, since all with all takes hours. Else each
+ * list that was given with each other one, over all numbers outstanding, and what was left to the defaults as in the base.
  */
 export function loads(options: OptionValues): Load[] {
   const lists = {

@@ -81,6 +81,14 @@ describe("every benchmark runs at its smallest size", { timeout: LONG_MS }, () =
   });
 });
 
+test("reads at followers are not measured at a leader in their place, where there are none", async () => {
+  const reads = BENCHES.filter(({ name }) => name === "reads");
+  const { document, failed } = await run(reads, { ways: "followers", peers: "1" });
+  expect(document.results).toEqual([]);
+  expect(document.skipped).toEqual([{ bench: "reads", reason: "followers: one peer has none" }]);
+  expect(failed).toBe(0);
+});
+
 describe("a comparison with others", { timeout: LONG_MS }, () => {
   const versus = BENCHES.filter(({ name }) => name === "versus");
 

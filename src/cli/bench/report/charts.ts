@@ -1,4 +1,5 @@
 import type { BenchResult, Figure } from "../document.ts";
+import { groupBy } from "../group.ts";
 import { type Axis, type Chart, drawChart, type Line } from "./svg.ts";
 
 /** A chart as it was drawn. */
@@ -209,17 +210,6 @@ function pointsOf(results: readonly BenchResult[], parameter: string, names: rea
       return [{ x: Number(result.parameters[parameter]), y: figure.median, low: figure.low, high: figure.high }];
     })
     .sort((one, other) => one.x - other.x);
-}
-
-/** The groups in the order in which they first appear. */
-function groupBy<Value>(values: readonly Value[], key: (value: Value) => string): [string, Value[]][] {
-  const groups = new Map<string, Value[]>();
-  for (const value of values) {
-    const group = groups.get(key(value));
-    if (group === undefined) groups.set(key(value), [value]);
-    else group.push(value);
-  }
-  return [...groups];
 }
 
 function chunks<Value>(values: readonly Value[], size: number): Value[][] {

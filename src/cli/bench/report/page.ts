@@ -1,5 +1,6 @@
 import type { BenchDocument, BenchResult, Figure } from "../document.ts";
 import { short } from "../figures.ts";
+import { groupBy } from "../group.ts";
 import { machineLine } from "../machine.ts";
 import { drawCharts } from "./charts.ts";
 import { escapeText } from "./svg.ts";
@@ -34,12 +35,8 @@ ${[...notes, ...missing].map((note) => `<p>${escapeText(note)}</p>`).join("\n")}
 
 /** One for each benchmark and set of parameters. */
 function tables(results: readonly BenchResult[]): string[] {
-  const groups = new Map<string, BenchResult[]>();
-  for (const result of results) {
-    const kind = `${result.bench}\n${Object.keys(result.parameters).join()}`;
-    groups.set(kind, [...(groups.get(kind) ?? []), result]);
-  }
-  return [...groups.values()].map((group) => {
+  const kindOf = ({ bench, parameters }: BenchResult) => `${bench}\n${Object.keys(parameters).join()}`;
+  return groupBy(results, kindOf).map(([, group]) => {
     const parameters = Object.keys(group[0]?.parameters ?? {});
     const figures = [...new Set(group.flatMap((result) => Object.keys(result.figures)))];
     const heading = ["", ...parameters, ...figures].map((name) => `<th>${escapeText(name)}</th>`).join("");
