@@ -15,6 +15,7 @@ export interface DiskTask {
   readonly durability: Durability;
   /** Of one write. */
   readonly bytes: number;
+  /** For which it is measured, after a warm-up of the same length. */
   readonly seconds: number;
   /** An Int32: the thread adds 1 when it is ready, and begins when the first bit of the other word is set. */
   readonly start: SharedArrayBuffer;
@@ -61,7 +62,7 @@ function measure({ seconds }: DiskTask, start: SharedArrayBuffer, once: () => vo
   Atomics.add(words, 0, 1);
   Atomics.notify(words, 0);
   Atomics.wait(words, 1, 0);
-  for (const until = performance.now() + seconds * 250; performance.now() < until; ) once();
+  for (const until = performance.now() + seconds * 1_000; performance.now() < until; ) once();
   const latencies = new Latencies();
   const from = performance.now();
   let now = from;
