@@ -83,7 +83,8 @@ export function replicate(state: State): void {
 export function sendCommitNews(state: State): void {
   state.commitNewsAt = Number.POSITIVE_INFINITY;
   for (const progress of state.progress.values()) {
-    if (lacksCommitNews(state, progress)) sendAppend(state, progress, []);
+    // Who has just come to the end of a snapshot may need entries that were compacted meanwhile: then it gets the next one.
+    if (lacksCommitNews(state, progress) && !sendEntries(state, progress)) sendAppend(state, progress, []);
   }
 }
 

@@ -190,6 +190,18 @@ describe("Figure 13, the leader: chunks", () => {
     expect(installs(sent, "c")).toMatchObject([{ lastIncludedIndex: 6, chunk: 0 }]);
   });
 
+  it("if it had all of the one before by then, it is at that, even in the step in which news of a commit is due", () => {
+    const { peer, chunk } = sending();
+    for (const message of appends(peer.propose("more"), "b")) peer.receive("b", success(message));
+    peer.takeSnapshot();
+    expect(peer.raft.log.firstIndex).toBe(8);
+    peer.now += 2;
+    expect(peer.now).toBeGreaterThanOrEqual(peer.raft.wakeAt);
+    peer.step("c", taken(chunk, { nextChunk: 0, installed: true }));
+    peer.raft.advance(peer.now);
+    expect(install(peer.settle(), "c")).toMatchObject({ lastIncludedIndex: 7, chunk: 0 });
+  });
+
   it("a follower that has the entries after all gets no more of it", () => {
     const { peer, chunk } = sending();
     const sent = peer.receive("c", taken(chunk, { nextChunk: 0, installed: true }));
