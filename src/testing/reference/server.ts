@@ -105,7 +105,7 @@ export class Server {
     this.snapshot = stored.snapshot;
     this.durable = { ...stored.hardState, log: log.copy(), snapshot: stored.snapshot };
     // The configuration is the first entry everywhere from the beginning, and so committed.
-    this.commitIndex = stored.snapshot?.index ?? 1;
+    this.commitIndex = Math.max(stored.snapshot?.index ?? 1, stored.applied?.index ?? 0);
     this.clock = now;
     this.noVoteBefore = stored.used ? now + options.electionMs[0] : Number.NEGATIVE_INFINITY;
   }

@@ -192,6 +192,8 @@ export interface Start {
     readonly hardState: { readonly currentTerm: number; readonly votedFor: string | undefined };
     readonly configuration: { readonly voters: readonly string[] };
     readonly snapshot: Snapshot | undefined;
+    /** What the state machine has applied and keeps by itself, and so was committed. */
+    readonly applied?: { readonly index: number } | undefined;
     /** Whether there was a life before. */
     readonly used: boolean;
     readonly firstIndex: number;
