@@ -129,7 +129,7 @@ export class Shell {
   /** The algorithm's state, for who reports it. */
   get raft(): Pick<
     Raft,
-    "role" | "currentTerm" | "votedFor" | "leader" | "commitIndex" | "log" | "snapshot" | "wakeAt"
+    "role" | "currentTerm" | "votedFor" | "leader" | "commitIndex" | "log" | "snapshot" | "wakeAt" | "leaseIndex"
   > {
     return this.#raft;
   }

@@ -14,6 +14,7 @@ Options:
   --for <time>        how long the faults of each seed last, such as 500ms, 90s or 10m (default: 60s)
   --peers <n>         peers of the cluster, 1 to 7 (default: each seed decides)
   --threads <n>       threads to work in (default: one for each core)
+  --conformance       have all that each peer did judged by the reference too
   --json              all that was found as one JSON document
   --help              this text
 
@@ -35,6 +36,7 @@ export async function simulateSeeds(args: string[]): Promise<number> {
     for: { type: "string", default: "60s" },
     peers: { type: "string" },
     threads: { type: "string" },
+    conformance: { type: "boolean", default: false },
     keep: { type: "string" },
     quiet: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
@@ -53,6 +55,7 @@ export async function simulateSeeds(args: string[]): Promise<number> {
     machine: values.machine === undefined ? undefined : moduleUrl(values.machine),
     peers: values.peers === undefined ? undefined : parseInteger("peers", values.peers, 1, 7),
     threads: values.threads === undefined ? undefined : parseInteger("threads", values.threads, 0, 1_024),
+    conformance: values.conformance,
     reduction: isReduced
       ? { quiet: values.quiet, ...(values.keep === undefined ? {} : { keep: parsePlaces(values.keep) }) }
       : undefined,

@@ -153,9 +153,9 @@ const REPLICATION: readonly Mutant[] = [
     "    while ((this.#terms.at(-1)?.firstIndex ?? 0) >= index) this.#terms.pop();\n",
     "",
   ]),
-  mutant("raft/log.ts", "what was cut and is still on disk is read", [
-    "const end = evicted ? Math.min(to, cachedFrom - 1) : to;",
-    "const end = evicted ? to : to;",
+  mutant("raft/log.ts", "a cut leaves the cache as it was", [
+    "    this.#cached = cut(this.#cached, index, kept);\n",
+    "",
   ]),
   mutant("raft/replication.ts", "a probe that was lost is not repeated", ["    progress.probing = silent;\n", ""]),
   mutant("raft/progress.ts", "the window is not freed", ["    if (freed > 0) this.#inflight.splice(0, freed);\n", ""]),

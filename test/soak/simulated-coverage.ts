@@ -1,7 +1,7 @@
 import { Session } from "node:inspector/promises";
 import { parseArgs } from "node:util";
 import { KeyValueMap } from "../../src/machine/key-value.ts";
-import { CRASH_POINTS, ROLES } from "../../src/testing/simulator/crash-points.ts";
+import { CRASH_POINTS, type CrashPoint, ROLES, rolesAt } from "../../src/testing/simulator/crash-points.ts";
 import { drawPlan } from "../../src/testing/simulator/plan.ts";
 import { runPlan } from "../../src/testing/simulator/run.ts";
 
@@ -68,7 +68,12 @@ console.log(`branches of src/raft: ${covered} of ${all}, ${((100 * covered) / al
 console.log(`${"died".padEnd(28)}${ROLES.map((role) => role.padStart(15)).join("")}`);
 for (const point of [...CRASH_POINTS, "disk"]) {
   console.log(
-    point.padEnd(28) + ROLES.map((role) => String(deaths.get(`${point} / ${role}`) ?? 0).padStart(15)).join(""),
+    point.padEnd(28) +
+      ROLES.map((role) => {
+        const count = deaths.get(`${point} / ${role}`) ?? 0;
+        const canBe = point === "disk" || rolesAt(point as CrashPoint).includes(role);
+        return (count > 0 || canBe ? String(count) : "-").padStart(15);
+      }).join(""),
   );
 }
 process.exitCode = failed > 0 ? 1 : 0;

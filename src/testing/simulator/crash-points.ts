@@ -7,18 +7,21 @@ export type SaveKind = (typeof SAVE_KINDS)[number];
 
 /**
  * Where a peer may die: wherever the shell hands something over to somebody. `mail` is between the inbox and the turn;
- * `commit` is a transaction of the disk, of which a save or a sweep takes one; `reply` is what clients are told; `freeze` the machine's view for a snapshot; `idle` between two turns.
+ * `commit` is a transaction of the disk, of which a save or a sweep takes one, and a durable machine's new state some: then
+ * there is `between commits` too. `reply` is what clients are told; `freeze` the machine's view for a snapshot; `idle` between
+ * two turns.
  */
 export const CRASH_POINTS = [
   ...["idle", "mail", "before sending", "while sending", "after sending"],
   ...SAVE_KINDS.flatMap((kind) => [`before save: ${kind}`, `after save: ${kind}`]),
   ...["before sweep", "after sweep", "before apply", "after apply", "before reply", "after reply"],
-  ...["before commit", "freeze", "restore", "before opening", "after opening"],
+  ...["before commit", "between commits", "freeze", "restore", "before opening", "after opening"],
 ] as readonly CrashPoint[];
 
 export type CrashPoint =
   | `${"before" | "after"} ${`save: ${SaveKind}` | "sweep" | "apply" | "reply" | "opening" | "sending"}`
   | "before commit"
+  | "between commits"
   | "while sending"
   | "idle"
   | "mail"
@@ -26,6 +29,34 @@ export type CrashPoint =
   | "restore";
 
 export const ROLES: readonly Role[] = ["follower", "pre-candidate", "candidate", "leader"];
+
+/**
+ * Where nobody can die in any other role. A process begins as a follower, and what is opened and restored then is; whoever
+ * accepts a leader's entries or snapshot is one from then on, for an election timeout at least, so for the rest of the turn.
+ * (Not quite: a quiet heartbeat may have lain in the inbox for that long, and who has just taken entries may campaign in the
+ * same turn; but it does not get as far as to be a candidate, since that takes the mail of another turn.)
+ */
+const FOLLOWERS_ONLY: readonly CrashPoint[] = [
+  ...(["before opening", "after opening", "restore", "between commits"] as const),
+  ...(["before save: install", "after save: install"] as const),
+  ...(["before save: truncation", "after save: truncation"] as const),
+];
+
+/** The roles in which a process can be at that point. */
+export function rolesAt(point: CrashPoint): readonly [Role, ...Role[]] {
+  if (FOLLOWERS_ONLY.includes(point)) return ["follower"];
+  // A candidate has taken no entries in its turn (see above), and a save with those of a new leader is a leader's.
+  if (point.endsWith("save: entries")) return ["follower", "pre-candidate", "leader"];
+  return ["follower", "pre-candidate", "candidate", "leader"];
+}
+
+/** Those that are seldom passed. */
+export const RARE_POINTS: readonly [CrashPoint, ...CrashPoint[]] = [
+  ...(["restore", "between commits", "freeze", "before sweep", "after sweep"] as const),
+  ...(["truncation", "chunk", "snapshot", "compaction", "install"] as const).flatMap(
+    (kind) => [`before save: ${kind}`, `after save: ${kind}`] as const,
+  ),
+];
 
 export function saveKind({ snapshot, resetTo, compactTo, truncateFrom, chunks, batches }: Save): SaveKind {
   if (resetTo !== undefined) return "install";

@@ -38,9 +38,10 @@ export async function investigate(
   const simulated: Simulated = await loadSimulated(machine);
   const plan = drawPlan(seed, options);
   const all: Reduction = { keep: plan.faults.map((_, at) => at), quiet: false, forMs: plan.forMs, ...wanted.reduction };
-  const canShrink =
-    wanted.shrink && wanted.known?.violation !== undefined && wanted.known.violation.check !== "determinism";
-  const reduction = canShrink ? await shrink(plan, simulated, wanted.known) : all;
+  const check = wanted.known?.violation?.check;
+  // The others are not found by playing it once more.
+  const canShrink = wanted.shrink && check !== undefined && check !== "determinism" && check !== "conformance";
+  const reduction = canShrink && wanted.known !== undefined ? await shrink(plan, simulated, wanted.known) : all;
   const reduced = reducePlan(plan, reduction);
   const trace = new Trace(plan.peers, TRACE_LINES);
   const played = await runPlan(reduced, simulated, { watcher: trace });

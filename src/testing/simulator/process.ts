@@ -48,8 +48,11 @@ export class Process implements Subject {
   readonly shell: Shell;
   readonly #options: ProcessOptions;
   #inbox: Mail[] = [];
+  /** When the first of it came. */
+  #mailSince = Number.POSITIVE_INFINITY;
   #armed: ArmedCrash | undefined;
   isDead = false;
+  current = { since: 0 };
   /** Its disk was taken away: another process may have it. It dies when it asks for it. */
   isLingering = false;
   /** When its next turn is due, in the world's time. */
@@ -122,10 +125,16 @@ export class Process implements Subject {
     return this.shell.lastApplied;
   }
 
+  now(): number {
+    return this.#options.clock.now();
+  }
+
   /** Mail comes in. @returns whether it wakes the process. */
   take(delivery: Delivery): boolean {
     const isQuiet = delivery.kind === "packet" && delivery.isQuiet;
-    this.#inbox.push({ delivery: isQuiet ? { ...delivery, arrivedAt: this.#options.clock.now() } : delivery });
+    const arrivedAt = this.#options.clock.now();
+    this.#mailSince = Math.min(this.#mailSince, arrivedAt);
+    this.#inbox.push({ delivery: isQuiet ? { ...delivery, arrivedAt } : delivery });
     return !isQuiet;
   }
 
@@ -135,7 +144,9 @@ export class Process implements Subject {
 
   /** All that waits is handed in, and then a turn. What it throws is the end of this process. */
   turn(): void {
-    const { checker } = this.#options;
+    const { checker, clock } = this.#options;
+    this.current = { since: Math.min(clock.now(), this.#mailSince) };
+    this.#mailSince = Number.POSITIVE_INFINITY;
     const mail = this.#inbox;
     this.#inbox = [];
     for (const item of mail) {

@@ -120,6 +120,8 @@ function recover(world: World): void {
     return new Violation("catching up", message);
   });
   for (const { process } of sound) if (process !== undefined) checker.compareAtEnd(process.machine);
+  const hasAnswered = () => world.hasAnswered;
+  goOn(world, longest, sound, hasAnswered, () => new Violation("liveness", `a question is not answered, ${AFTER}`));
 }
 
 /** Lets time pass until `isDone`, as long as the logs of these peers get on. */

@@ -16,7 +16,7 @@ const CONSISTENCIES = { linearizable: 6, lease: 3, local: 1 } as const;
 const SHORTEST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 200;
 
-/** The client that asks deposed leaders. */
+/** The client that asks those who should know better, and has leaders do something. */
 const PROBER = 1_000;
 
 /** What all clients share. */
@@ -52,6 +52,8 @@ export class Clients {
   /** An operation that begins later reflects at least this entry: real-time order, the heart of linearizability. */
   reflected = 0;
   completed = 0;
+  /** Until then nobody begins to change anything. */
+  quietUntil = 0;
   /** What was known when each of the questions to deposed leaders was asked. */
   readonly #probes = new Map<number, number>();
   #nextProbe = 1;
@@ -94,23 +96,27 @@ export class Clients {
   finished(index: number): void {
     this.completed++;
     this.reflected = Math.max(this.reflected, index);
-    const { deposed, next, draw, send } = this.#options;
-    for (const to of deposed()) {
-      const { query } = next(draw, "query", 0);
-      if (query === undefined) return;
-      for (const consistency of ["lease", "linearizable"] as const) {
-        const id = this.#nextProbe++;
-        this.#probes.set(id, this.reflected);
-        send(PROBER, to, {
-          kind: "query",
-          firstId: id,
-          count: 1,
-          packed: packQueries([pack(query)]),
-          consistency,
-          minIndex: 0,
-        });
-      }
+    for (const to of this.#options.deposed()) this.ask(to);
+  }
+
+  /** Asks a peer, whoever it is; its answers have to reflect what is finished by now. */
+  ask(to: number): void {
+    const { next, draw, send } = this.#options;
+    const { query } = next(draw, "query", 0);
+    if (query === undefined) return;
+    for (const consistency of ["lease", "linearizable"] as const) {
+      const id = this.#nextProbe++;
+      this.#probes.set(id, this.reflected);
+      const packed = packQueries([pack(query)]);
+      send(PROBER, to, { kind: "query", firstId: id, count: 1, packed, consistency, minIndex: 0 });
     }
+  }
+
+  /** Has a peer do something, if it leads. */
+  urge(to: number): void {
+    const { next, draw, send } = this.#options;
+    const packed = packEntries(EntryKind.command, [pack(next(draw, { bytes: 1 }, this.nextCount()).command)]);
+    send(PROBER, to, { kind: "propose", firstId: this.#nextProbe++, count: 1, packed, tellAppended: false });
   }
 
   receive(client: number, replies: readonly LaneReply[]): void {
@@ -120,11 +126,12 @@ export class Clients {
   }
 
   #checkProbe(reply: LaneReply): void {
+    if (reply.kind === "results") this.finished(reply.index);
     const id = reply.kind === "answers" || reply.kind === "refused" ? reply.firstId : 0;
     const floor = this.#probes.get(id) ?? 0;
     this.#probes.delete(id);
     if (reply.kind !== "answers" || reply.index >= floor) return;
-    const message = `a leader that was deposed tells of entry ${reply.index} one who asked when entry ${floor} was known`;
+    const message = `a peer tells of entry ${reply.index} one who asked when entry ${floor} was known`;
     const violation = new Violation("real-time order", message);
     this.#options.report(violation);
     throw violation;
@@ -203,7 +210,8 @@ class Client {
       return;
     }
     const { plan, draw, next, history, queue } = this.#options;
-    const step = next(draw, draw.chance(plan.queries) ? "query" : "command", this.#all.nextCount());
+    const isQuery = draw.chance(plan.queries) || queue.now < this.#all.quietUntil;
+    const step = next(draw, isQuery ? "query" : "command", this.#all.nextCount());
     const consistency = draw.weighted(CONSISTENCIES);
     const isJudged = step.input !== undefined && (step.query === undefined || consistency !== "local");
     this.#call = {

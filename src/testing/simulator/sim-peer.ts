@@ -5,12 +5,12 @@ import type { AnyStateMachine } from "../../machine/state-machine.ts";
 import { InvariantError, RaftError } from "../../raft/errors.ts";
 import type { Role } from "../../raft/state.ts";
 import { MemoryDisk, MemoryStore } from "../../storage/memory.ts";
-import type { Table } from "../../storage/records.ts";
 import type { Checker } from "./checks/checker.ts";
 import type { DiskImage } from "./checks/disk-image.ts";
 import { type CrashPoint, Killed } from "./crash-points.ts";
 import type { Draw } from "./draw.ts";
 import type { EventQueue } from "./event-queue.ts";
+import type { FlippedTable } from "./faults.ts";
 import type { Plan } from "./plan.ts";
 import { type ArmedCrash, Process } from "./process.ts";
 import { SimClock } from "./sim-clock.ts";
@@ -68,6 +68,8 @@ export class SimPeer {
   /** The next write fails, before or after it is done. */
   failing: { readonly isDone: boolean; readonly downMs: number } | undefined;
   downMs = 0;
+  /** By how much the news of its next death is late. */
+  newsLateMs = 0;
   lives = 0;
   /** Its store was opened before; one whose disk failed at the very first time was not. */
   #isBorn = false;
@@ -110,7 +112,12 @@ export class SimPeer {
     };
     try {
       at("before opening");
-      Object.assign(this.disk, { latencyMs: () => 1, onDelay: () => at("before commit") });
+      let commits = 0;
+      const onDelay = () => {
+        at("before commit");
+        if (commits++ > 0) at("between commits");
+      };
+      Object.assign(this.disk, { latencyMs: () => 1, onDelay });
       this.#beginWrite();
       const identity = { cluster: "simulated", peer: this.id, store: `store of ${this.id}` };
       const store = MemoryStore.open({ disk: this.disk, identity, configuration: { voters: ids }, born: this.#isBorn });
@@ -121,6 +128,7 @@ export class SimPeer {
       const simulated = new SimStore(store, {
         at,
         touch: () => {
+          commits = 0;
           if (process?.isLingering) throw new Killed("idle");
         },
         beginWrite: () => this.#beginWrite(),
@@ -210,22 +218,16 @@ export class SimPeer {
     this.#ended(process, new Killed("idle"));
   }
 
-  /** Turns one bit of what is stored. @param place 0 to 1: which. */
-  flipBit(place: number): void {
-    const records: { readonly table: Table; readonly key: string | number }[] = META_KEYS.map((key) => ({
-      table: "meta",
-      key,
-    }));
-    for (const table of ["log", "terms", "snapshot"] as const) {
-      for (const key of this.disk.keysFrom(table, 0)) records.push({ table, key });
-    }
-    const at = place * records.length;
-    const record = records[Math.floor(at)];
-    if (record === undefined) return;
-    const bytes = this.disk.get(record.table, record.key)?.byteLength ?? 0;
-    if (bytes === 0) return;
+  /** Turns one bit of what is stored in a table. @param place 0 to 1: which. @returns whether there was one. */
+  flipBit(table: FlippedTable, place: number): boolean {
+    const keys = table === "meta" ? META_KEYS : this.disk.keysFrom(table, 0);
+    const at = place * keys.length;
+    const key = keys[Math.floor(at)];
+    const bytes = key === undefined ? 0 : (this.disk.get(table, key)?.byteLength ?? 0);
+    if (key === undefined || bytes === 0) return false;
     this.isDamaged = true;
-    this.disk.flipBit(record.table, record.key, Math.floor((at % 1) * bytes * 8));
+    this.disk.flipBit(table, key, Math.floor((at % 1) * bytes * 8));
+    return true;
   }
 
   /** The disk is gone, and with it the process; what comes back is empty. */

@@ -22,6 +22,11 @@ export interface SimulateOptions {
   readonly forMs?: number;
   /** Peers of the cluster, 1 to 7. Default: each seed decides. */
   readonly peers?: number | undefined;
+  /**
+   * Whether what each peer did is recorded, and judged as by `checkConformance`: by a reference that shares no code with the
+   * algorithm. Takes two to three times as long, and memory. Default false.
+   */
+  readonly conformance?: boolean;
   /** Threads to work in; 0: this one. Default: one for each core. */
   readonly threads?: number | undefined;
   /** How many seeds may fail before the rest is left. Default 1. */
@@ -62,7 +67,7 @@ const TWICE = 5;
  */
 export async function simulate(options: SimulateOptions = {}): Promise<SimulationReport> {
   const { seeds, task, threads, maxFailures } = checkOptions(options);
-  const { signal, onResult } = options;
+  const { signal, onResult, conformance = false } = options;
   const results: RunResult[] = [];
   const failed: RunResult[] = [];
   if (options.reduction === undefined) {
@@ -73,7 +78,14 @@ export async function simulate(options: SimulateOptions = {}): Promise<Simulatio
       if (result.violation !== undefined) failed.push(result);
       onResult?.(result, results.length);
     };
-    await playAll(portions, { ...task, threads, signal, take, isEnough: () => failed.length >= maxFailures });
+    await playAll(portions, {
+      ...task,
+      conformance,
+      threads,
+      signal,
+      take,
+      isEnough: () => failed.length >= maxFailures,
+    });
   }
   failed.sort((one, other) => one.seed - other.seed);
   const failures: SimulationFailure[] = [];
@@ -113,7 +125,7 @@ function portionsOf([first, last]: readonly [number, number], twice: number): Po
   return portions;
 }
 
-interface Playing extends Pick<Task, "machine" | "plan"> {
+interface Playing extends Pick<Task, "machine" | "plan" | "conformance"> {
   readonly threads: number;
   readonly signal: AbortSignal | undefined;
   readonly take: (result: RunResult) => void;
@@ -121,7 +133,7 @@ interface Playing extends Pick<Task, "machine" | "plan"> {
 }
 
 async function playAll(portions: readonly Portion[], playing: Playing): Promise<void> {
-  const { machine, plan, threads, signal, take, isEnough } = playing;
+  const { machine, plan, conformance, threads, signal, take, isEnough } = playing;
   const pool =
     threads === 0
       ? undefined
@@ -130,7 +142,7 @@ async function playAll(portions: readonly Portion[], playing: Playing): Promise<
   const next = async (): Promise<void> => {
     for (let portion = waiting.shift(); portion !== undefined && !isEnough(); portion = waiting.shift()) {
       signal?.throwIfAborted();
-      const task = { ...portion, machine, plan };
+      const task = { ...portion, machine, plan, conformance };
       const played = await (pool === undefined ? work(task) : pool.run(task, signal));
       for (const result of played) take(result);
     }

@@ -1,6 +1,7 @@
 import { loadFactory, type MachineSpec } from "../../machine/load.ts";
+import { Lives } from "./lives.ts";
 import { loadWorkload } from "./load-workload.ts";
-import { drawPlan, type PlanOptions } from "./plan.ts";
+import { drawPlan, type Plan, type PlanOptions } from "./plan.ts";
 import { type RunResult, runPlan, type Simulated } from "./run.ts";
 
 /** Seeds for a thread of the pool to play. */
@@ -10,6 +11,8 @@ export interface Task {
   readonly plan: PlanOptions;
   /** Whether each is played twice, and must come to the same. */
   readonly twice: boolean;
+  /** Whether the reference judges it too. */
+  readonly conformance: boolean;
 }
 
 /** Makes what is simulated in this thread. */
@@ -18,15 +21,26 @@ export async function loadSimulated(machine: MachineSpec): Promise<Simulated> {
 }
 
 /** Runs in a thread of the pool. @returns the results of the seeds, in their order. */
-export default async function work({ seeds, machine, plan: options, twice }: Task): Promise<RunResult[]> {
+export default async function work({ seeds, machine, plan: options, twice, conformance }: Task): Promise<RunResult[]> {
   const simulated = await loadSimulated(machine);
   const results: RunResult[] = [];
   for (const seed of seeds) {
     const plan = drawPlan(seed, options);
-    const result = await runPlan(plan, simulated);
+    const result = await (conformance ? playJudged(plan, simulated) : runPlan(plan, simulated));
     results.push(twice ? compare(result, await runPlan(plan, simulated)) : result);
   }
   return results;
+}
+
+/** Plays it, recorded; what no check has found the reference may find in the record. */
+async function playJudged(plan: Plan, simulated: Simulated): Promise<RunResult> {
+  const lives = new Lives();
+  const result = await runPlan(plan, simulated, { createRaft: lives.createRaft });
+  if (result.violation !== undefined) return result;
+  const violation = lives.judge();
+  if (violation === undefined) return result;
+  const { check, message } = violation;
+  return { ...result, violation: { check, message, atMs: result.seconds * 1_000 } };
 }
 
 function compare(one: RunResult, other: RunResult): RunResult {

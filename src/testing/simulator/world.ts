@@ -6,10 +6,12 @@ import type { AnyStateMachine } from "../../machine/state-machine.ts";
 import { majority } from "../../raft/quorum.ts";
 import { History } from "../history.ts";
 import { Checker } from "./checks/checker.ts";
+import { Leases } from "./checks/leases.ts";
 import { Violation } from "./checks/violation.ts";
 import { Draw } from "./draw.ts";
 import { EventQueue } from "./event-queue.ts";
-import { describeFault, type PlannedFault, type Victim } from "./faults.ts";
+import { describeFault, type Fault, type PlannedFault, type Victim } from "./faults.ts";
+import { type Surroundings, strand, usurp } from "./left-behind.ts";
 import type { Plan } from "./plan.ts";
 import type { Process } from "./process.ts";
 import { Clients } from "./sim-client.ts";
@@ -20,8 +22,10 @@ import type { NextStep, Workload } from "./workload.ts";
 
 /** How long a message between a client and a peer takes. */
 const LANE_MS = [0.05, 3] as const;
-/** A crash that was planned and met no occasion happens anyhow after this long. */
-const OCCASION_MS = 3_000;
+/** A crash that was planned and met no occasion is called off after this long. */
+const OCCASION_MS = 8_000;
+/** Points that are passed when a peer takes a snapshot. */
+const OF_SNAPSHOTS = /freeze|chunk|snapshot|compaction/;
 
 /** What is told of a run while it goes on. */
 export interface Watcher {
@@ -51,6 +55,9 @@ export class World {
   readonly clients: Clients;
   readonly network: SimNetwork;
   readonly checker: Checker;
+  readonly #leases = new Leases();
+  /** Who was asked what and has said nothing yet, by client and number. */
+  readonly #asked = new Map<string, Process>();
   readonly hash = new TraceHash();
   /** How often a process died at a point in a role. */
   readonly deaths = new Map<string, number>();
@@ -72,7 +79,7 @@ export class World {
     const report = (violation: unknown) => {
       this.#violation ??= violation;
     };
-    this.checker = new Checker(ids, createMachine(), plan.snapshotEvery, report);
+    this.checker = new Checker(ids, createMachine(), plan, report);
     this.network = new SimNetwork({
       ...{ peers: plan.peers, queue: this.queue, noise: plan.noise, hash: this.hash, tellsLoss: plan.tellsLoss },
       draw: new Draw(plan.seed, "network"),
@@ -98,6 +105,7 @@ export class World {
         this.queue.add(this.queue.now + this.#draw.between(LANE_MS), () => {
           const peer = this.peers[to];
           if (peer?.process === undefined) return;
+          if (request.kind === "query") this.#asked.set(`${client} ${request.firstId}`, peer.process);
           peer.process.takeRequest(client, request);
           peer.notify(peer.process);
         });
@@ -152,6 +160,12 @@ export class World {
     return this.#draw.shuffled(sound).slice(0, majority(this.peers.length));
   }
 
+  /** Whether those who were asked something, and still live, have said something to it. */
+  get hasAnswered(): boolean {
+    for (const process of this.#asked.values()) if (this.peers.some((peer) => peer.process === process)) return false;
+    return true;
+  }
+
   get leader(): SimPeer | undefined {
     let found: SimPeer | undefined;
     for (const peer of this.peers) {
@@ -202,17 +216,30 @@ export class World {
       this.hash.addText(reply.kind);
       if (reply.kind === "results") this.hash.add(crc32(reply.results));
       if (reply.kind === "answers") this.hash.add(crc32(reply.answers));
+      if (reply.kind === "answers" || reply.kind === "refused") this.#asked.delete(`${client} ${reply.firstId}`);
     }
     this.queue.add(at + this.#draw.between(LANE_MS), () => this.clients.receive(client, replies));
   }
 
-  #addTurn(position: number, { raft, lastApplied }: Process): void {
+  #addTurn(position: number, process: Process): void {
+    const { raft, lastApplied } = process;
     this.#turns++;
     const { hash } = this;
+    if (this.plan.leases && raft.role === "leader") this.#checkLeases(process);
     hash.add(this.queue.now);
     hash.add(position);
     hash.addText(raft.role);
     for (const value of [raft.currentTerm, raft.commitIndex, raft.log.lastIndex, lastApplied]) hash.add(value);
+  }
+
+  /** Of all who lead, those in the middle of a turn excepted. */
+  #checkLeases(turning: Process): void {
+    const { now } = this.queue;
+    this.#leases.committed(this.checker.commits.lastIndex, turning.busyUntil);
+    for (const { process, clock } of this.peers) {
+      if (process?.raft.role !== "leader" || (process !== turning && process.busyUntil > now)) continue;
+      this.#leases.check(process, process.raft.leaseIndex(clock.now()), now);
+    }
   }
 
   /** A process has died; its peer starts again, if it may. */
@@ -222,11 +249,15 @@ export class World {
     const key = `${point} / ${role}`;
     this.deaths.set(key, (this.deaths.get(key) ?? 0) + 1);
     this.hash.addText(key);
+    this.checker.died(peer.id);
+    const { newsLateMs } = peer;
+    peer.newsLateMs = 0;
     this.#note(peer, `** dies: ${point}${peer.isGivenUp ? ", and is given up" : ""}`);
     if (process !== undefined && this.plan.news) {
       const news = { kind: "down", peer: peer.id, incarnation: process.incarnation } as const;
       for (const other of this.peers) {
-        if (other !== peer && other.isUp) this.network.tell(position, other.position, news, this.queue.now);
+        if (other !== peer && other.isUp)
+          this.network.tell(position, other.position, news, this.queue.now + newsLateMs);
       }
     }
     const downMs = peer.downMs > 0 ? peer.downMs : this.#draw.between([10, 500]);
@@ -253,6 +284,15 @@ export class World {
 
   #find(victim: Victim): SimPeer | undefined {
     return victim === "leader" ? this.leader : this.peers[victim];
+  }
+
+  get #surroundings(): Surroundings {
+    const { peers, network, clients, queue } = this;
+    return {
+      ...{ peers, network, clients, queue, draw: this.#draw },
+      find: (victim) => this.#find(victim),
+      later: (ms, then, peer) => this.#later(ms, then, peer),
+    };
   }
 
   /** Ends a fault later; not if it is to stay for ever by then. */
@@ -285,7 +325,13 @@ export class World {
         this.#later(fault.forMs, this.network.cut(fault.shape, fault.order));
         return;
       case "storm":
-        this.#later(fault.forMs, this.network.storm(fault.loss, fault.delayMs));
+        this.#later(fault.forMs, this.network.storm(fault));
+        return;
+      case "strand":
+        strand(this.#surroundings, fault);
+        return;
+      case "usurp":
+        usurp(this.#surroundings, fault);
         return;
       case "burst":
         this.clients.throwIn(fault.commands, fault.bytes, fault.together);
@@ -300,7 +346,7 @@ export class World {
     }
   }
 
-  #disturb(peer: SimPeer, fault: Extract<PlannedFault, { readonly victim: Victim }>): void {
+  #disturb(peer: SimPeer, fault: Exclude<Extract<PlannedFault, { readonly victim: Victim }>, Fault<"strand">>): void {
     switch (fault.kind) {
       case "wall":
         peer.clock.jumpWall(fault.jumpMs);
@@ -317,7 +363,7 @@ export class World {
         peer.failing = fault;
         return;
       case "flipped bit":
-        if (this.#mayDamage(peer)) peer.flipBit(fault.place);
+        if (this.#mayDamage(peer) && peer.flipBit(fault.table, fault.place) && fault.isStarted) peer.kill();
         return;
       case "lost disk":
         if (this.#mayDamage(peer)) peer.loseDisk(fault.downMs);
@@ -337,8 +383,8 @@ export class World {
   }
 
   #crash(peer: SimPeer, fault: PlannedFault & { kind: "crash" }): void {
-    const { point, role, skip, downMs, lingerMs } = fault;
-    peer.downMs = downMs;
+    const { point, role, skip, downMs, lingerMs, newsLateMs } = fault;
+    Object.assign(peer, { downMs, newsLateMs });
     if (point === "idle") {
       peer.kill(lingerMs);
       return;
@@ -347,6 +393,7 @@ export class World {
     peer.arm(crash);
     // What happens while it starts needs a start.
     if (point.endsWith("opening")) peer.kill();
+    if (OF_SNAPSHOTS.test(point)) peer.process?.shell.wantSnapshot();
     this.#later(OCCASION_MS, () => peer.disarm(), peer);
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { RaftError } from "../../../src/raft/errors.ts";
+import { drawPlan } from "../../../src/testing/simulator/plan.ts";
 import { type SimulateOptions, simulate } from "../../../src/testing/simulator/simulate.ts";
 
 const DURABLE_TALLY = new URL("./fixtures/durable-tally.ts", import.meta.url);
@@ -29,6 +30,12 @@ describe("simulate", { timeout: 300_000 }, () => {
     expect(report.failures.map(({ replay, result }) => ({ replay, violation: result.violation }))).toEqual([]);
     expect(report.seeds).toBe(count);
     expect(report.seconds).toBeGreaterThan(count * 10);
+  });
+
+  it("finds nothing that the reference does not permit, with machines of both kinds", async () => {
+    expect(new Set([8, 9, 10, 11, 12, 13, 14].map((seed) => drawPlan(seed, { forMs: 1_000 }).durable)).size).toBe(2);
+    const report = await simulate({ seeds: [8, 14], forMs: 5_000, conformance: true, shrink: false });
+    expect(report.failures.map(({ replay, result }) => ({ replay, violation: result.violation }))).toEqual([]);
   });
 
   it("finds nothing wrong with a sound machine of one's own", async () => {

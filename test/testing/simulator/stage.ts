@@ -87,7 +87,7 @@ class Stage {
     };
     const ids = Array.from({ length: count }, (_, at) => `p${at + 1}`);
     this.#lines = new Trace(count, 10_000);
-    this.#checker = new Checker(ids, new KeyValueMap() as StateMachine, snapshotEvery, (violation) => {
+    this.#checker = new Checker(ids, new KeyValueMap() as StateMachine, this.#plan, (violation) => {
       this.#violation ??= violation;
     });
     this.#players = ids.map((id, at) => {

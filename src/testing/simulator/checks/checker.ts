@@ -6,6 +6,7 @@ import type { AnyStateMachine } from "../../../machine/state-machine.ts";
 import type { Save } from "../../../raft/effects.ts";
 import type { PeerId } from "../../../raft/message.ts";
 import type { MachineTable } from "../../../storage/store.ts";
+import type { Plan } from "../plan.ts";
 import { Acknowledged } from "./acknowledged.ts";
 import { checkAnswer } from "./answers.ts";
 import { checkAppendOnly } from "./append-only.ts";
@@ -14,6 +15,7 @@ import { Commits } from "./commits.ts";
 import { DiskImage, EntryRecord } from "./disk-image.ts";
 import { ElectionSafety, Votes } from "./elections.ts";
 import { Monotone, TermsOnDisk } from "./monotone.ts";
+import { Promises } from "./promises.ts";
 import { States, type WatchedMachine } from "./states.ts";
 import { nameOf, type Subject } from "./subject.ts";
 import { Violation } from "./violation.ts";
@@ -35,6 +37,7 @@ export class Checker {
   readonly #reference: WatchedMachine;
   readonly #elections = new ElectionSafety();
   readonly #votes: Votes;
+  readonly #promises: Promises;
   readonly #acknowledged = new Acknowledged();
   readonly #terms = new TermsOnDisk();
   readonly #monotone = new Map<Subject, Monotone>();
@@ -44,13 +47,14 @@ export class Checker {
   constructor(
     peers: readonly PeerId[],
     reference: AnyStateMachine,
-    snapshotEvery: number,
+    { snapshotEvery, electionMs }: Pick<Plan, "snapshotEvery" | "electionMs">,
     report: (violation: unknown) => void,
   ) {
     const record = new EntryRecord();
     this.#report = report;
     this.#snapshotEvery = snapshotEvery;
     this.#votes = new Votes(peers.length);
+    this.#promises = new Promises(electionMs[0]);
     this.images = new Map(peers.map((id) => [id, new DiskImage(id, record)]));
     this.#states = new States(report);
     const name = "the full replay";
@@ -78,8 +82,10 @@ export class Checker {
       const { raft } = subject;
       if (raft.role === "leader" && this.#elections.leads(subject)) {
         this.#votes.leads(subject);
+        this.#promises.leads(subject);
         this.commits.elected(subject);
       }
+      this.#elections.follows(subject);
       this.commits.check(subject);
       checkBounds(subject, this.#snapshotEvery);
     });
@@ -93,6 +99,7 @@ export class Checker {
         for (const message of decodeFrames(bytes.subarray(start, end))) {
           checkAnswer(subject, message);
           this.#votes.sends(subject, to, message);
+          this.#promises.sends(subject, to, message);
           this.#acknowledged.sends(subject, message);
           if (message.type === "AppendEntriesReply" && message.success) {
             this.commits.acknowledged(subject, message.term, message.matchIndex);
@@ -121,6 +128,11 @@ export class Checker {
     const end = this.commits.lastIndex + 1;
     this.#states.compare(this.#reference, end);
     this.#states.compare(machine, end);
+  }
+
+  /** A peer's process has lost its disk, at least. */
+  died(id: PeerId): void {
+    this.#promises.died(id);
   }
 
   ended(subject: Subject): void {

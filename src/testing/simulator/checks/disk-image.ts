@@ -46,6 +46,8 @@ export class DiskImage {
   snapshotIndex = 0;
   snapshotTerm = 0;
   lastIndex = 1;
+  /** Of the latest process that had the disk. */
+  #incarnation = 0;
   /** By index; what the snapshot covers, and what is beyond the end, is stale. The first is the configuration. */
   readonly #terms: number[] = [0, 0];
 
@@ -105,6 +107,11 @@ export class DiskImage {
 
   /** Whatever a save has promised is found by the next process, and nothing else. */
   checkFound({ hardState, snapshot, lastIndex, incarnation }: StoredState): void {
+    // Durable before it speaks, so that messages from and to a former life are told from those of this one.
+    expectThat(incarnation > this.#incarnation, "what was saved is there", () => {
+      return `a life of ${this.#owner} has the number ${incarnation}, after one with ${this.#incarnation}`;
+    });
+    this.#incarnation = incarnation;
     const found = [hardState.currentTerm, hardState.votedFor, snapshot?.index ?? 0, lastIndex];
     const expected = [this.currentTerm, this.votedFor, this.snapshotIndex, this.lastIndex];
     expectThat(

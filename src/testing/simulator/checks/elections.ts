@@ -3,9 +3,10 @@ import { majority } from "../../../raft/quorum.ts";
 import { nameOf, type Subject } from "./subject.ts";
 import { expectThat } from "./violation.ts";
 
-/** Election Safety (Figure 3, §5.2): at most one leader a term; and no peer leads in a term twice. */
+/** Election Safety (Figure 3, §5.2): at most one leader a term; and no peer leads in a term twice, or is followed in another's. */
 export class ElectionSafety {
   readonly #leaders = new Map<number, string>();
+  readonly #ids = new Map<number, PeerId>();
 
   /** @returns whether it is news that this process leads in its term. */
   leads(subject: Subject): boolean {
@@ -15,7 +16,17 @@ export class ElectionSafety {
     if (known === name) return false;
     expectThat(known === undefined, "election safety", () => `${known} and ${name} both lead in term ${currentTerm}`);
     this.#leaders.set(currentTerm, name);
+    this.#ids.set(currentTerm, subject.id);
     return true;
+  }
+
+  /** Whoever is taken for the leader of a term was elected in it: messages of former terms make nobody a leader (§5.1). */
+  follows(subject: Subject): void {
+    const { currentTerm, leader } = subject.raft;
+    const elected = this.#ids.get(currentTerm);
+    expectThat(leader === undefined || leader === elected, "election safety", () => {
+      return `${nameOf(subject)} takes ${leader} for the leader of term ${currentTerm}; elected was ${elected ?? "nobody"}`;
+    });
   }
 }
 

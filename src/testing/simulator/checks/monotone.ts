@@ -1,3 +1,4 @@
+import type { PeerId } from "../../../raft/message.ts";
 import type { Role } from "../../../raft/state.ts";
 import { nameOf, type Subject } from "./subject.ts";
 import { expectThat } from "./violation.ts";
@@ -8,16 +9,18 @@ export class Monotone {
   #commitIndex = 0;
   #lastApplied = 0;
   #role: Role | undefined;
+  #leader: PeerId | undefined;
 
   /** @returns whether there is anything new. */
   check(subject: Subject): boolean {
-    const { currentTerm, commitIndex, role, log } = subject.raft;
+    const { currentTerm, commitIndex, role, leader, log } = subject.raft;
     const { lastApplied } = subject;
     if (
       currentTerm === this.#term &&
       commitIndex === this.#commitIndex &&
       lastApplied === this.#lastApplied &&
-      role === this.#role
+      role === this.#role &&
+      leader === this.#leader
     ) {
       return false;
     }
@@ -35,6 +38,7 @@ export class Monotone {
     this.#commitIndex = commitIndex;
     this.#lastApplied = lastApplied;
     this.#role = role;
+    this.#leader = leader;
     return true;
   }
 }

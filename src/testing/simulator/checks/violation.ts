@@ -15,13 +15,16 @@ export type CheckName =
   | "equal state"
   | "equal results"
   | "bounded memory"
+  | "lease"
+  | "stands by its leader"
   | "real-time order"
   | "linearizability"
   | "liveness"
   | "catching up"
   | "no crash of the code"
   | "the machine's own check"
-  | "determinism";
+  | "determinism"
+  | "conformance";
 
 /** A property does not hold. */
 export class Violation extends Error {

@@ -1,0 +1,56 @@
+import type { Message, PeerId } from "../../../raft/message.ts";
+import { nameOf, type Subject } from "./subject.ts";
+import { expectThat } from "./violation.ts";
+
+interface Made {
+  readonly leader: PeerId;
+  readonly term: number;
+  readonly turn: Subject["current"];
+  readonly until: number;
+}
+
+/**
+ * Whoever has acknowledged entries to a leader that lives stands by it for the shortest election timeout, by its own clock and
+ * whether it was started again meanwhile or not: it neither campaigns nor helps others to (dissertation 4.2.3, 6.4.1). Once it
+ * has heard of a later term it is bound no more: somebody was elected, so others were not bound.
+ */
+export class Promises {
+  readonly #forMs: number;
+  /** Those whose processes live, with their terms. */
+  readonly #leaders = new Map<PeerId, number>();
+  readonly #promises = new Map<PeerId, Made>();
+
+  /** @param forMs the shortest election timeout. */
+  constructor(forMs: number) {
+    this.#forMs = forMs;
+  }
+
+  leads({ id, raft }: Subject): void {
+    this.#leaders.set(id, raft.currentTerm);
+  }
+
+  /** A peer's process has ended; others may be told any time. */
+  died(id: PeerId): void {
+    this.#leaders.delete(id);
+  }
+
+  sends(subject: Subject, to: PeerId, message: Message): void {
+    if (message.type === "AppendEntriesReply" && message.success && this.#leaders.get(to) === message.term) {
+      const { current: turn } = subject;
+      this.#promises.set(subject.id, { leader: to, term: message.term, turn, until: turn.since + this.#forMs });
+    } else if (message.type === "PreVote") this.#check(subject, message.term - 1, "campaigns");
+    else if (message.type === "PreVoteReply" && message.voteGranted) this.#check(subject, message.term, `helps ${to}`);
+  }
+
+  #check(subject: Subject, term: number, what: string): void {
+    const promise = this.#promises.get(subject.id);
+    // What one turn says to different peers leaves in any order.
+    if (promise?.term !== term || promise.turn === subject.current || this.#leaders.get(promise.leader) !== term)
+      return;
+    const { leader, until } = promise;
+    const now = subject.now();
+    expectThat(now >= until, "stands by its leader", () => {
+      return `${nameOf(subject)} ${what} in term ${term}, and has promised ${leader} to wait ${until - now} ms more`;
+    });
+  }
+}
