@@ -201,7 +201,7 @@ const SNAPSHOTS: readonly Mutant[] = [
   ]),
   mutant("actors/shell.ts", "the state machine is not replaced by an installed snapshot", [
     "if (effects.restore !== undefined) this.#restore(effects.restore);",
-    "if (effects.restore !== undefined) this.#snapshotter = undefined;",
+    "if (effects.restore !== undefined) this.#snapshots.end();",
   ]),
   mutant("actors/own-snapshots.ts", "a snapshot is labelled with an earlier index", [
     "const head = { index, term, time,",

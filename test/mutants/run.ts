@@ -49,7 +49,10 @@ try {
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [at, mutant] = next;
-      const found = await play(mutant, at);
+      const found = await play(mutant, at).catch((error: unknown) => {
+        console.error(`"${mutant.name}" cannot be played: ${String(error).slice(0, 1_000)}`);
+        return null;
+      });
       if (found === null) survivors++;
       else seeds.push(found.seeds);
       const outcome = found === null ? "SURVIVES" : `${String(found.seeds).padStart(4)}  ${found.check}`;

@@ -18,6 +18,8 @@ import { World, type WorldOptions } from "./world.ts";
  * some more. What takes longer, since there is much to send through a small window, must have got on in each such time.
  */
 const RECOVER_WITHIN = 40;
+/** So often at most: one who elects a leader for ever, or begins anew, gets on too. */
+const MOST_TIMES = 30;
 const AFTER = `after ${RECOVER_WITHIN} election timeouts`;
 /** More steps than any history of a run needs; what is not decided by then counts as wrong. */
 const MAX_STEPS = 20_000_000;
@@ -137,7 +139,8 @@ function goOn(
       (sum, { process, image }) => sum + (process?.lastApplied ?? 0) + image.lastIndex,
       world.checker.commits.lastIndex,
     );
-  while (!isDone()) {
+  for (let times = 0; !isDone(); times++) {
+    if (times === MOST_TIMES) throw violation();
     const before = progress();
     world.run(world.queue.now + RECOVER_WITHIN * longest, isDone);
     if (!isDone() && progress() === before) throw violation();
