@@ -191,7 +191,7 @@ export class Shell {
         this.#propose(client, request);
         break;
       case "query":
-        this.#query({ ...request, client }, request.consistency);
+        this.#query({ client, id: request.id, query: request.query, minIndex: request.minIndex }, request.consistency);
         break;
       case "cancel":
         if (this.#queries.cancel(client, request.id)) {

@@ -15,7 +15,7 @@ import { type Surroundings, strand, usurp } from "./left-behind.ts";
 import type { Plan } from "./plan.ts";
 import type { Process } from "./process.ts";
 import { Clients } from "./sim-client.ts";
-import { SimNetwork } from "./sim-network.ts";
+import { copyOf, SimNetwork } from "./sim-network.ts";
 import { type Death, SimPeer } from "./sim-peer.ts";
 import { TraceHash } from "./trace-hash.ts";
 import type { NextStep, Workload } from "./workload.ts";
@@ -198,10 +198,10 @@ export class World {
       if (sender?.incarnation !== fromIncarnation) return;
       if (process === undefined || (toIncarnation !== 0 && toIncarnation !== process.incarnation)) return;
     }
-    if (process?.take(delivery)) peer.notify(process);
     // Whoever gets one may write to it.
-    const copy = delivery.kind === "packet" ? { ...delivery, bytes: delivery.bytes.slice() } : delivery;
-    if (!this.plan.fenced && lingering?.take(copy)) peer.notify(lingering);
+    const copy = lingering === undefined || this.plan.fenced ? undefined : copyOf(delivery);
+    if (process?.take(delivery)) peer.notify(process);
+    if (copy !== undefined && lingering?.take(copy)) peer.notify(lingering);
   }
 
   #reply(client: number, replies: readonly LaneReply[], at: number): void {

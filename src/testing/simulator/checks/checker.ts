@@ -1,6 +1,6 @@
 import { DurableState } from "../../../actors/durable-state.ts";
 import { Replica } from "../../../actors/replica.ts";
-import { decodeFrames, forEachFrame, type Packet } from "../../../actors/wire.ts";
+import { decodeFrame, forEachFrame, type Packet } from "../../../actors/wire.ts";
 import { isDurable } from "../../../machine/load.ts";
 import type { AnyStateMachine } from "../../../machine/state-machine.ts";
 import type { Save } from "../../../raft/effects.ts";
@@ -96,14 +96,13 @@ export class Checker {
     this.#try(() => {
       forEachFrame(bytes, (type, start, end) => {
         if (type === "AppendEntries" || type === "InstallSnapshot") return;
-        for (const message of decodeFrames(bytes.subarray(start, end))) {
-          checkAnswer(subject, message);
-          this.#votes.sends(subject, to, message);
-          this.#promises.sends(subject, to, message);
-          this.#acknowledged.sends(subject, message);
-          if (message.type === "AppendEntriesReply" && message.success) {
-            this.commits.acknowledged(subject, message.term, message.matchIndex);
-          }
+        const message = decodeFrame(bytes, type, start, end);
+        checkAnswer(subject, message);
+        this.#votes.sends(subject, to, message);
+        this.#promises.sends(subject, to, message);
+        this.#acknowledged.sends(subject, message);
+        if (message.type === "AppendEntriesReply" && message.success) {
+          this.commits.acknowledged(subject, message.term, message.matchIndex);
         }
       });
     });
