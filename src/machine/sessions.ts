@@ -151,10 +151,11 @@ export class Sessions {
 
   /** The sessions that have changed since the last call; undefined for one that is gone. */
   takeChanges(): SessionChange[] {
-    const changes = Array.from(this.#changed ?? [], (id) => {
+    const changes: SessionChange[] = [];
+    for (const id of this.#changed ?? []) {
       const session = this.#sessions.get(id);
-      return { id, record: session && recordOf(id, session, [...session.results]) };
-    });
+      changes.push({ id, record: session && recordOf(id, session, [...session.results]) });
+    }
     this.#changed?.clear();
     return changes;
   }

@@ -62,7 +62,7 @@ export class RecordStore implements Store {
       const { writes, bounds } = this.#plan(save, change);
       if (writes.length === 0) return;
       const swept = planSweep(this.#records, this.#unswept, this.#bounds, writes);
-      this.#records.commit([...writes, ...swept.writes]);
+      this.#records.commit(swept.writes.length === 0 ? writes : [...writes, ...swept.writes]);
       this.#unswept = swept.tables;
       for (const table of leftOver(this.#bounds, bounds)) swept.tables.add(table);
       this.#bounds = bounds;

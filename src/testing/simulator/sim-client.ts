@@ -221,7 +221,11 @@ class Client {
     const consistency = draw.weighted(CONSISTENCIES);
     const isJudged = step.input !== undefined && (step.query === undefined || consistency !== "local");
     this.#call = {
-      ...{ step, consistency, firstId: this.#nextId, floor: this.#all.reflected, attempts: 0 },
+      step,
+      consistency,
+      firstId: this.#nextId,
+      floor: this.#all.reflected,
+      attempts: 0,
       deadline: queue.now + plan.giveUpMs,
       invocation: isJudged ? history.invoke(this.#id, step.input) : undefined,
       sequence: step.query === undefined ? ++this.#session.sequence : 0,
@@ -266,9 +270,14 @@ class Client {
     const { step, consistency, floor } = call;
     if (step.query === undefined) this.#proposeCall(call);
     else {
+<<<<<<< HEAD
       const packed = packQueries([pack(step.query)]);
       const minIndex = consistency === "local" ? floor : 0;
       this.#send({ kind: "query", firstId: this.#nextId++, count: 1, packed, consistency, minIndex });
+=======
+      const minIndex = consistency === "local" ? floor : 0;
+      this.#send({ kind: "query", id: this.#nextId++, query: pack(step.query), consistency, minIndex });
+>>>>>>> 5313235 (Simulator: look at a process only where something is new, walk values instead of packing them, describe faults to who watches)
     }
     this.#again(this.#patience * draw.between([0.5, 1.5]), true);
   }
@@ -316,11 +325,11 @@ class Client {
     }
     this.#checkOrder(call, index);
     this.#all.finished(index);
-    const output = applied.threw === undefined ? { output: applied.result } : {};
     if (call.invocation !== undefined) {
+      const { result, threw } = applied;
       this.#options.history.complete(
         call.invocation,
-        applied.threw ? { outcome: "unknown" } : { outcome: "ok", ...output },
+        threw ? { outcome: "unknown" } : { outcome: "ok", output: result },
       );
     }
     this.#end();

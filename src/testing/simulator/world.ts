@@ -276,10 +276,11 @@ export class World {
 
   #deposed(): number[] {
     const latest = this.leader?.process?.raft.currentTerm ?? 0;
-    const isDeposed = ({ raft }: Process) => raft.role === "leader" && raft.currentTerm < latest;
-    return this.peers.flatMap(({ process, position }) =>
-      process !== undefined && isDeposed(process) ? [position] : [],
-    );
+    const positions: number[] = [];
+    for (const { process, position } of this.peers) {
+      if (process?.raft.role === "leader" && process.raft.currentTerm < latest) positions.push(position);
+    }
+    return positions;
   }
 
   #find(victim: Victim): SimPeer | undefined {
@@ -303,8 +304,8 @@ export class World {
   }
 
   #inflict(fault: PlannedFault): void {
+    if (this.#options.watcher !== undefined) this.#note(undefined, describeFault(fault));
     if ("victims" in fault) {
-      this.#note(undefined, describeFault(fault));
       // The same may be drawn twice, or be both a number and the leader.
       for (const peer of new Set(fault.victims.map((victim) => this.#find(victim)))) {
         if (peer === undefined) continue;
@@ -319,7 +320,6 @@ export class World {
       }
       return;
     }
-    this.#note(undefined, describeFault(fault));
     switch (fault.kind) {
       case "cut":
         this.#later(fault.forMs, this.network.cut(fault.shape, fault.order));

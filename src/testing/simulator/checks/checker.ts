@@ -72,23 +72,26 @@ export class Checker {
 
   /** After anything that may have changed what can be seen of a process. */
   observe(subject: Subject): void {
-    this.#try(() => {
-      let monotone = this.#monotone.get(subject);
-      if (monotone === undefined) {
-        monotone = new Monotone();
-        this.#monotone.set(subject, monotone);
-      }
-      if (!monotone.check(subject)) return;
-      const { raft } = subject;
-      if (raft.role === "leader" && this.#elections.leads(subject)) {
-        this.#votes.leads(subject);
-        this.#promises.leads(subject);
-        this.commits.elected(subject);
-      }
-      this.#elections.follows(subject);
-      this.commits.check(subject);
-      checkBounds(subject, this.#snapshotEvery);
-    });
+    let monotone = this.#monotone.get(subject);
+    if (monotone === undefined) {
+      monotone = new Monotone();
+      this.#monotone.set(subject, monotone);
+    }
+    // Mostly there is nothing new, and this is asked at every step of every process.
+    if (monotone.hasChanged(subject)) this.#try(() => this.#observe(subject, monotone));
+  }
+
+  #observe(subject: Subject, monotone: Monotone): void {
+    monotone.check(subject);
+    const { raft } = subject;
+    if (raft.role === "leader" && this.#elections.leads(subject)) {
+      this.#votes.leads(subject);
+      this.#promises.leads(subject);
+      this.commits.elected(subject);
+    }
+    this.#elections.follows(subject);
+    this.commits.check(subject);
+    checkBounds(subject, this.#snapshotEvery);
   }
 
   /** A packet is about to leave. */
