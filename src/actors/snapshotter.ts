@@ -15,8 +15,8 @@ const BUDGET_MS = 2;
 const REST = 4;
 
 const NOTHING = new Uint8Array();
-/** What is made of a chunk at first: more than a small state needs. */
-const FIRST_BYTES = 4 << 10;
+/** What is made of a chunk at first: enough for a small state. */
+const FIRST_BYTES = 512;
 
 /** What of a {@link SnapshotInfo} is known before the chunks are. */
 type Head = Omit<SnapshotInfo, "chunks" | "bytes">;
@@ -114,7 +114,7 @@ export class Snapshotter {
       if (piece === undefined) return true;
       this.#rest = piece;
     }
-    if (this.#filled + this.#rest.byteLength > this.#chunk.byteLength) this.#grow();
+    this.#makeRoom(this.#filled + this.#rest.byteLength);
     const fits = this.#rest.subarray(0, this.#chunk.byteLength - this.#filled);
     this.#chunk.set(fits, this.#filled);
     this.#filled += fits.byteLength;
@@ -122,10 +122,11 @@ export class Snapshotter {
     return false;
   }
 
-  #grow(): void {
-    if (this.#chunk.byteLength === this.#chunkBytes) return;
+  /** At once or nearly so: a state that does not fit at first is mostly far larger. */
+  #makeRoom(byteLength: number): void {
     const before = this.#chunk;
-    this.#chunk = new Uint8Array(this.#chunkBytes);
+    if (byteLength <= before.byteLength || before.byteLength === this.#chunkBytes) return;
+    this.#chunk = new Uint8Array(Math.min(this.#chunkBytes, Math.max(byteLength, 16 * before.byteLength)));
     this.#chunk.set(before);
   }
 

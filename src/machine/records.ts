@@ -3,7 +3,7 @@ import { getUint32, setUint32 } from "../raft/bytes.ts";
 /** Chunks grow to about this size: large enough to be few, small enough for one to be made within a millisecond. */
 const CHUNK_BYTES = 64 << 10;
 /** The first has this much room at first: most states are either far smaller than a chunk, or many chunks. */
-const FIRST_BYTES = 1 << 10;
+const FIRST_BYTES = 512;
 const LENGTH_BYTES = 4;
 
 /**

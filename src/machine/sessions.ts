@@ -137,9 +137,12 @@ export class Sessions {
 
   /** The table as it is now, one record a session; they are encoded when they are pulled. */
   freeze(): { readonly count: number; readonly records: Iterable<Uint8Array> } {
-    const frozen = Array.from(this.#sessions, ([id, session]) => ({ ...session, id, results: [...session.results] }));
+    const frozen: Parameters<typeof recordOf>[] = [];
+    for (const [id, { owner, expireMs, lastUsed, lastIndex, lastSequence, results }] of this.#sessions) {
+      frozen.push([id, { owner, expireMs, lastUsed, lastIndex, lastSequence }, [...results]]);
+    }
     function* records(): Generator<Uint8Array> {
-      for (const session of frozen) yield recordOf(session.id, session, session.results);
+      for (const [id, session, results] of frozen) yield recordOf(id, session, results);
     }
     return { count: frozen.length, records: records() };
   }

@@ -270,14 +270,9 @@ class Client {
     const { step, consistency, floor } = call;
     if (step.query === undefined) this.#proposeCall(call);
     else {
-<<<<<<< HEAD
       const packed = packQueries([pack(step.query)]);
       const minIndex = consistency === "local" ? floor : 0;
       this.#send({ kind: "query", firstId: this.#nextId++, count: 1, packed, consistency, minIndex });
-=======
-      const minIndex = consistency === "local" ? floor : 0;
-      this.#send({ kind: "query", id: this.#nextId++, query: pack(step.query), consistency, minIndex });
->>>>>>> 5313235 (Simulator: look at a process only where something is new, walk values instead of packing them, describe faults to who watches)
     }
     this.#again(this.#patience * draw.between([0.5, 1.5]), true);
   }
