@@ -79,7 +79,8 @@ export class DurableState {
 
   /** What the store does not have yet. Once that is saved, `saved` is to be called. */
   change(applied: AppliedState, sessions: readonly SessionChange[]): MachineChange {
-    const records = Array.from(this.#overlay.changes, ([key, value]) => ({ key: STATE + key, value }));
+    const records: { key: string; value: Uint8Array | undefined }[] = [];
+    for (const [key, value] of this.#overlay.changes) records.push({ key: STATE + key, value });
     for (const { id, record } of sessions) records.push({ key: SESSION + id, value: record });
     return { applied, records };
   }

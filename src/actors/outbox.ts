@@ -30,21 +30,30 @@ export class Outbox {
   }
 
   send(outgoing: readonly Outgoing[]): void {
-    if (outgoing.length === 0) return;
+    const [first] = outgoing;
+    if (first === undefined) return;
+    const { send } = this.#options;
+    // Most turns of most peers have one message, the answer to one.
+    if (outgoing.length === 1) {
+      send([this.#pack(first.to, [first.message])]);
+      return;
+    }
     const messages = new Map<PeerId, Message[]>();
     for (const { to, message } of outgoing) {
       const queue = messages.get(to);
       if (queue === undefined) messages.set(to, [message]);
       else queue.push(message);
     }
-    const { group, from, incarnation: fromIncarnation, send } = this.#options;
     const packets: Packet[] = [];
-    for (const [to, queue] of messages) {
-      const toIncarnation = this.#incarnations.get(to) ?? 0;
-      const isQuiet = queue.every((message) => message.type === "AppendEntries" && message.isQuiet);
-      const bytes = encodeFrames(queue);
-      packets.push({ kind: "packet", group, from, to, fromIncarnation, toIncarnation, isQuiet, bytes });
-    }
+    for (const [to, queue] of messages) packets.push(this.#pack(to, queue));
     send(packets);
+  }
+
+  #pack(to: PeerId, messages: readonly Message[]): Packet {
+    const { group, from, incarnation: fromIncarnation } = this.#options;
+    const toIncarnation = this.#incarnations.get(to) ?? 0;
+    const isQuiet = messages.every((message) => message.type === "AppendEntries" && message.isQuiet);
+    const bytes = encodeFrames(messages);
+    return { kind: "packet", group, from, to, fromIncarnation, toIncarnation, isQuiet, bytes };
   }
 }

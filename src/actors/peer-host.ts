@@ -23,7 +23,7 @@ import type { RestartOptions } from "./restart.ts";
 import { Restarter } from "./restarter.ts";
 import { VerifyOnce } from "./verify-once.ts";
 import { watchCalls } from "./watchdog.ts";
-import type { Delivery } from "./wire.ts";
+import { arrived, type Delivery } from "./wire.ts";
 
 /** How long a thread may stay in native code before it is called wedged; a write to a busy disk takes its time. */
 const GATE_TIMEOUT_MS = 10_000;
@@ -91,7 +91,7 @@ export class PeerHost {
   deliver(delivery: Delivery, transfer: readonly ArrayBuffer[]): void {
     if (this.#process === undefined) return;
     const isQuiet = delivery.kind === "packet" && delivery.isQuiet;
-    this.#process.rpc.postMessage(isQuiet ? { ...delivery, arrivedAt: monotonicNow() } : delivery, transfer);
+    this.#process.rpc.postMessage(isQuiet ? arrived(delivery, monotonicNow()) : delivery, transfer);
     if (!isQuiet) this.#ring();
   }
 

@@ -15,13 +15,15 @@ export interface Pool<Task, Result> {
  * opens LMDB may run in them.
  * @param module the URL, without its ending, of the module whose default export takes a task and returns its result.
  * Both are cloned.
+ * @param youngGenerationMb how much new objects may take in each thread before the garbage collector looks at them.
  */
-export function startPool<Task, Result>(module: URL, threads: number): Pool<Task, Result> {
+export function startPool<Task, Result>(module: URL, threads: number, youngGenerationMb?: number): Pool<Task, Result> {
   const loader = loaderForThreads();
   const pool = new Piscina<Task, Result>({
     filename: fileURLToPath(`${module.href}.${isSource ? "ts" : "js"}`),
     minThreads: threads,
     maxThreads: threads,
+    ...(youngGenerationMb === undefined ? {} : { resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb } }),
     ...(loader === undefined ? {} : { execArgv: ["--import", asModule(loader).href] }),
   });
   return {

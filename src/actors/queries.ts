@@ -26,6 +26,8 @@ export function forEachQuery(packed: Uint8Array, visit: (query: Uint8Array, at: 
   forEachEntry(parseBatch(packed), 0, (_index, _kind, data) => visit(data, at++));
 }
 
+const NONE: readonly QueryBatch[] = [];
+
 /** A batch on its way, and those of it that nobody waits for any more. */
 interface Waiting {
   readonly batch: QueryBatch;
@@ -99,6 +101,7 @@ export class Queries {
 
   /** @returns those that may be answered now that the state machine stands at `lastApplied`. */
   takeReady(lastApplied: number): readonly QueryBatch[] {
+    if (this.#released.length === 0) return NONE;
     const first = this.#released.findIndex(({ index }) => index > lastApplied);
     const ready = this.#released.splice(0, first < 0 ? this.#released.length : first);
     for (const { waiting } of ready) this.#bytes -= sizeOf(waiting.batch);

@@ -5,6 +5,7 @@ import type { AnyStateMachine } from "../machine/state-machine.ts";
 import { EMPTY_SAVE, type Save, type SnapshotInfo } from "../raft/effects.ts";
 import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
 import type { RaftError } from "../raft/errors.ts";
+import type { PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
@@ -91,7 +92,7 @@ export class Shell {
   #mustSweep = true;
   readonly #queries = new Queries();
   #answers: Answer[] = [];
-  #announced: string | undefined;
+  #announced: { readonly term: number; readonly leader: PeerId | undefined } | undefined;
   /** Those that clients were not told yet; with the option `trace` alone there are any. */
   #steps: TraceStep[] = [];
 
@@ -371,9 +372,8 @@ export class Shell {
 
   #announceLeader(): void {
     const { currentTerm, leader } = this.#raft;
-    const announced = `${currentTerm} ${leader ?? ""}`;
-    if (announced === this.#announced) return;
-    this.#announced = announced;
+    if (this.#announced?.term === currentTerm && this.#announced.leader === leader) return;
+    this.#announced = { term: currentTerm, leader };
     this.#tellAll(this.#leaderNews());
   }
 

@@ -15,6 +15,8 @@ const BUDGET_MS = 2;
 const REST = 4;
 
 const NOTHING = new Uint8Array();
+/** What is made of a chunk at first: enough for a small state. */
+const FIRST_BYTES = 512;
 
 /** What of a {@link SnapshotInfo} is known before the chunks are. */
 type Head = Omit<SnapshotInfo, "chunks" | "bytes">;
@@ -37,7 +39,8 @@ export class Snapshotter {
    * The chunk that is being filled. There is only one for all: one that is staged is saved in the same turn. To make them
    * anew costs more than to fill them, since the garbage collector looks at all of the state for so many bytes.
    */
-  readonly #chunk: Uint8Array;
+  #chunk: Uint8Array;
+  readonly #chunkBytes: number;
   #filled = 0;
   /** What was pulled and did not fit into the chunk. */
   #rest: Uint8Array = NOTHING;
@@ -55,7 +58,8 @@ export class Snapshotter {
    */
   constructor(machine: Pick<StateMachine, "snapshot">, head: Head, chunkBytes = CHUNK_BYTES) {
     this.#head = head;
-    this.#chunk = new Uint8Array(chunkBytes);
+    this.#chunkBytes = chunkBytes;
+    this.#chunk = new Uint8Array(Math.min(chunkBytes, FIRST_BYTES));
     try {
       const view = machine.snapshot();
       this.#pieces = view instanceof Uint8Array ? [view][Symbol.iterator]() : view[Symbol.iterator]();
@@ -90,8 +94,8 @@ export class Snapshotter {
     if (!this.#hasWorked) return false;
     const deadline = start + BUDGET_MS;
     let done = false;
-    while (!done && this.#filled < this.#chunk.byteLength && now() < deadline) done = this.#fill();
-    if (!done && this.#filled < this.#chunk.byteLength) return false;
+    while (!done && this.#filled < this.#chunkBytes && now() < deadline) done = this.#fill();
+    if (!done && this.#filled < this.#chunkBytes) return false;
     if (this.#filled > 0 || done) {
       if (!taker.stageChunk(this.#chunks, this.#chunk.subarray(0, this.#filled))) return true;
       this.#chunks++;
@@ -110,11 +114,20 @@ export class Snapshotter {
       if (piece === undefined) return true;
       this.#rest = piece;
     }
+    this.#makeRoom(this.#filled + this.#rest.byteLength);
     const fits = this.#rest.subarray(0, this.#chunk.byteLength - this.#filled);
     this.#chunk.set(fits, this.#filled);
     this.#filled += fits.byteLength;
     this.#rest = this.#rest.subarray(fits.byteLength);
     return false;
+  }
+
+  /** At once or nearly so: a state that does not fit at first is mostly far larger. */
+  #makeRoom(byteLength: number): void {
+    const before = this.#chunk;
+    if (byteLength <= before.byteLength || before.byteLength === this.#chunkBytes) return;
+    this.#chunk = new Uint8Array(Math.min(this.#chunkBytes, Math.max(byteLength, 16 * before.byteLength)));
+    this.#chunk.set(before);
   }
 
   /** @returns undefined when the machine has no more. */

@@ -1,3 +1,4 @@
+import { getFloat64, getUint32, setFloat64, setUint32 } from "../raft/bytes.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
 import { parseBatches } from "../raft/entry.ts";
 import { InvariantError, invariant } from "../raft/errors.ts";
@@ -38,8 +39,21 @@ export type Delivery =
   /** A call to `peer` failed: the request or its reply was lost. Said in the network of labrpc only. */
   | { readonly kind: "unreachable"; readonly peer: PeerId };
 
+/** The same packet with other bytes. */
+export function packetWith(packet: Packet, bytes: Packet["bytes"]): Packet {
+  const { kind, group, from, to, fromIncarnation, toIncarnation, isQuiet } = packet;
+  return { kind, group, from, to, fromIncarnation, toIncarnation, isQuiet, bytes };
+}
+
+/** A quiet packet that has come into an inbox. */
+export function arrived(packet: Packet, arrivedAt: number): Delivery {
+  const { kind, group, from, to, fromIncarnation, toIncarnation, isQuiet, bytes } = packet;
+  return { kind, group, from, to, fromIncarnation, toIncarnation, isQuiet, bytes, arrivedAt };
+}
+
 const FRAME_HEADER_BYTES = 5;
 const MAX_FRAME_BYTES = 2 ** 32 - 1;
+const NOTHING = new Uint8Array();
 
 const TYPE_CODES: Readonly<Record<MessageType, number>> = {
   PreVote: 1,
@@ -97,39 +111,38 @@ export function isRequest(type: MessageType): boolean {
 
 /** A place in bytes that moves on with each field written or read there. */
 class Cursor {
-  readonly #view: DataView;
+  readonly bytes: Uint8Array;
   offset: number;
 
   constructor(bytes: Uint8Array, offset: number) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.bytes = bytes;
     this.offset = offset;
   }
 
-  putHeader(length: number, code: number): void {
-    this.#view.setUint32(this.offset, length, true);
-    this.#view.setUint8(this.offset + 4, code);
-    this.offset += FRAME_HEADER_BYTES;
-  }
-
   putNumber(value: number): void {
-    this.#view.setFloat64(this.offset, value, true);
+    setFloat64(this.bytes, this.offset, value);
     this.offset += 8;
   }
 
+  put(bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.offset);
+    this.offset += bytes.byteLength;
+  }
+
   putFlag(value: boolean): void {
-    this.#view.setUint8(this.offset, value ? 1 : 0);
+    this.bytes[this.offset] = value ? 1 : 0;
     this.offset += 1;
   }
 
   number(): number {
-    const value = this.#view.getFloat64(this.offset, true);
+    const value = getFloat64(this.bytes, this.offset);
     this.offset += 8;
     return value;
   }
 
   flag(): boolean {
-    const value = this.#view.getUint8(this.offset);
-    invariant(value <= 1, () => `a boolean is 0 or 1, got ${value} at byte ${this.offset}`);
+    const value = this.bytes[this.offset] ?? -1;
+    invariant(value === 0 || value === 1, () => `a boolean is 0 or 1, got ${value} at byte ${this.offset}`);
     this.offset += 1;
     return value === 1;
   }
@@ -142,7 +155,7 @@ function isOpenEnded(type: MessageType): boolean {
 
 /** The info of a snapshot, as it is sent; nothing when the message has none. */
 function infoBytes({ info }: InstallSnapshot): Uint8Array {
-  return info === undefined ? new Uint8Array() : new TextEncoder().encode(JSON.stringify(info));
+  return info === undefined ? NOTHING : Buffer.from(JSON.stringify(info));
 }
 
 function frameBytes(message: Message): number {
@@ -153,7 +166,7 @@ function frameBytes(message: Message): number {
   return length;
 }
 
-function writeFields(cursor: Cursor, bytes: Uint8Array, message: Message): void {
+function writeFields(cursor: Cursor, message: Message): void {
   switch (message.type) {
     case "PreVote":
     case "RequestVote":
@@ -178,8 +191,7 @@ function writeFields(cursor: Cursor, bytes: Uint8Array, message: Message): void 
       cursor.putNumber(message.round);
       cursor.putFlag(message.isQuiet);
       for (const batch of message.batches) {
-        bytes.set(batch.bytes, cursor.offset);
-        cursor.offset += batch.bytes.byteLength;
+        cursor.put(batch.bytes);
       }
       return;
     case "AppendEntriesReply":
@@ -199,10 +211,8 @@ function writeFields(cursor: Cursor, bytes: Uint8Array, message: Message): void 
       cursor.putNumber(message.lastIncludedTerm);
       cursor.putNumber(message.chunk);
       cursor.putNumber(info.byteLength);
-      for (const part of [info, message.data]) {
-        bytes.set(part, cursor.offset);
-        cursor.offset += part.byteLength;
-      }
+      cursor.put(info);
+      cursor.put(message.data);
       return;
     }
     case "InstallSnapshotReply":
@@ -232,7 +242,7 @@ function unknownMessage(message: never): InvariantError {
 }
 
 /** Reads the fields behind a frame's header. Fields are read in the order in which literals are evaluated: as written. */
-function readFields(cursor: Cursor, bytes: Uint8Array, type: MessageType, end: number): Message {
+function readFields(cursor: Cursor, type: MessageType, end: number): Message {
   switch (type) {
     case "PreVote":
     case "RequestVote":
@@ -250,7 +260,7 @@ function readFields(cursor: Cursor, bytes: Uint8Array, type: MessageType, end: n
         leaderCommit: cursor.number(),
         round: cursor.number(),
         isQuiet: cursor.flag(),
-        batches: parseBatches(bytes.subarray(cursor.offset, end)),
+        batches: parseBatches(cursor.bytes, cursor.offset, end),
       };
     case "AppendEntriesReply":
       return {
@@ -279,8 +289,8 @@ function readFields(cursor: Cursor, bytes: Uint8Array, type: MessageType, end: n
       return {
         type,
         ...fields,
-        info: readInfo(bytes.subarray(cursor.offset, dataAt)),
-        data: bytes.subarray(dataAt, end),
+        info: readInfo(cursor.bytes.subarray(cursor.offset, dataAt)),
+        data: cursor.bytes.subarray(dataAt, end),
       };
     }
     case "InstallSnapshotReply":
@@ -321,8 +331,11 @@ export function encodeFrames(messages: readonly Message[]): Uint8Array<ArrayBuff
   const bytes = new Uint8Array(byteLength);
   const cursor = new Cursor(bytes, 0);
   for (const message of messages) {
-    cursor.putHeader(frameBytes(message), TYPE_CODES[message.type]);
-    writeFields(cursor, bytes, message);
+    const start = cursor.offset;
+    cursor.offset += FRAME_HEADER_BYTES;
+    writeFields(cursor, message);
+    setUint32(bytes, start, cursor.offset - start);
+    bytes[start + 4] = TYPE_CODES[message.type];
   }
   return bytes;
 }
@@ -333,12 +346,13 @@ export function encodeFrames(messages: readonly Message[]): Uint8Array<ArrayBuff
  */
 export function decodeFrames(bytes: Uint8Array): Message[] {
   const messages: Message[] = [];
-  const cursor = new Cursor(bytes, 0);
-  forEachFrame(bytes, (type, start, end) => {
-    cursor.offset = start + FRAME_HEADER_BYTES;
-    messages.push(readFields(cursor, bytes, type, end));
-  });
+  forEachFrame(bytes, (type, start, end) => messages.push(decodeFrame(bytes, type, start, end)));
   return messages;
+}
+
+/** The message in a frame that `forEachFrame` has found. */
+export function decodeFrame(bytes: Uint8Array, type: MessageType, start: number, end: number): Message {
+  return readFields(new Cursor(bytes, start + FRAME_HEADER_BYTES), type, end);
 }
 
 /**
@@ -346,13 +360,12 @@ export function decodeFrames(bytes: Uint8Array): Message[] {
  * @throws InvariantError when the bytes are no frames.
  */
 export function forEachFrame(bytes: Uint8Array, visit: (type: MessageType, start: number, end: number) => void): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let start = 0;
   while (start < bytes.byteLength) {
     const room = bytes.byteLength - start;
     invariant(room >= FRAME_HEADER_BYTES, () => `a frame needs ${FRAME_HEADER_BYTES} bytes, got ${room}`);
-    const length = view.getUint32(start, true);
-    const code = view.getUint8(start + 4);
+    const length = getUint32(bytes, start);
+    const code = bytes[start + 4] ?? 0;
     const type = TYPES[code];
     invariant(type !== undefined, () => `no message has the type ${code}`);
     const fixed = FIXED_BYTES[type];

@@ -38,43 +38,54 @@ export default class DurableKeyValueMap
   }
 
   apply(command: KeyValueCommand, { index }: Pick<ApplyContext, "index">, state: StateWriter): KeyValueResult {
-    return carryOut(writableCells(state), command, index, this.#history);
+    return carryOut(new StoredWritableCells(state), command, index, this.#history);
   }
 
   query(query: KeyValueQuery, state: StateReader): KeyValueAnswer {
-    return answer(cellsOf(state), query, this.#history);
+    return answer(new StoredCells(state), query, this.#history);
   }
 }
 
-function cellsOf(state: StateReader): Cells {
-  return {
-    get size() {
-      return (state.get(SIZE) as number | undefined) ?? 0;
-    },
-    get: (key) => cellOf(key, state.get(ENTRY + key)),
-    *from(from) {
-      for (const [key, stored] of state.entries({ prefix: ENTRY, from: ENTRY + from })) {
-        const cell = cellOf(key.slice(ENTRY.length), stored);
-        if (cell !== undefined) yield cell;
-      }
-    },
-  };
+class StoredCells implements Cells {
+  readonly #state: StateReader;
+
+  constructor(state: StateReader) {
+    this.#state = state;
+  }
+
+  get size(): number {
+    return (this.#state.get(SIZE) as number | undefined) ?? 0;
+  }
+
+  get(key: string): Cell | undefined {
+    return cellOf(key, this.#state.get(ENTRY + key));
+  }
+
+  *from(from: string): Generator<Cell> {
+    for (const [key, stored] of this.#state.entries({ prefix: ENTRY, from: ENTRY + from })) {
+      const cell = cellOf(key.slice(ENTRY.length), stored);
+      if (cell !== undefined) yield cell;
+    }
+  }
 }
 
-function writableCells(state: StateWriter): WritableCells {
-  const cells = cellsOf(state);
-  return {
-    get: cells.get,
-    set(key, cell) {
-      const { size } = cells;
-      if (cell === undefined) {
-        if (state.delete(ENTRY + key)) state.put(SIZE, size - 1);
-        return;
-      }
-      if (state.get(ENTRY + key) === undefined) state.put(SIZE, size + 1);
-      state.put(ENTRY + key, [cell.value, cell.version]);
-    },
-  };
+class StoredWritableCells extends StoredCells implements WritableCells {
+  readonly #writer: StateWriter;
+
+  constructor(state: StateWriter) {
+    super(state);
+    this.#writer = state;
+  }
+
+  set(key: string, cell: Cell | undefined): void {
+    const state = this.#writer;
+    if (cell === undefined) {
+      if (state.delete(ENTRY + key)) state.put(SIZE, this.size - 1);
+      return;
+    }
+    if (state.get(ENTRY + key) === undefined) state.put(SIZE, this.size + 1);
+    state.put(ENTRY + key, [cell.value, cell.version]);
+  }
 }
 
 function cellOf(key: string, stored: unknown): Cell | undefined {

@@ -78,7 +78,8 @@ export class Overlay {
     let isKept = false;
     try {
       const result = write({
-        ...this.reader,
+        get: this.reader.get,
+        entries: this.reader.entries,
         put: (key, value) => {
           check(key);
           if (value === undefined) throw new Error(`${inspect(key)}: undefined cannot be stored; use delete`);

@@ -1,5 +1,9 @@
+import { getUint32, setUint32 } from "../raft/bytes.ts";
+
 /** Chunks grow to about this size: large enough to be few, small enough for one to be made within a millisecond. */
 const CHUNK_BYTES = 64 << 10;
+/** The first has this much room at first: most states are either far smaller than a chunk, or many chunks. */
+const FIRST_BYTES = 512;
 const LENGTH_BYTES = 4;
 
 /**
@@ -9,15 +13,17 @@ const LENGTH_BYTES = 4;
 export function* joinRecords(records: Iterable<Uint8Array>): Generator<Uint8Array> {
   let chunk = new Uint8Array(0);
   let filled = 0;
+  let room = FIRST_BYTES;
   for (const record of records) {
     const end = filled + LENGTH_BYTES + record.byteLength;
     if (end > chunk.byteLength) {
       const before = chunk.subarray(0, filled);
-      // Room for as many as may be; only a record that is longer than a chunk makes it larger.
-      chunk = new Uint8Array(Math.max(end, CHUNK_BYTES + LENGTH_BYTES + record.byteLength));
+      // Only a record that is longer than a chunk makes it larger than that.
+      chunk = new Uint8Array(Math.max(end, room + LENGTH_BYTES + record.byteLength));
       chunk.set(before);
+      room = Math.min(8 * room, CHUNK_BYTES);
     }
-    new DataView(chunk.buffer).setUint32(filled, record.byteLength, true);
+    setUint32(chunk, filled, record.byteLength);
     chunk.set(record, filled + LENGTH_BYTES);
     filled = end;
     if (filled < CHUNK_BYTES) continue;
@@ -42,9 +48,8 @@ export function* readRecords(chunks: Iterable<Uint8Array>): Generator<Uint8Array
     // Joined only when a record is complete, or a long one in many chunks would be copied over and over.
     if (have < need) continue;
     const bytes = pieces.length === 1 ? chunk : Buffer.concat(pieces);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const recordBytes = (at: number) =>
-      LENGTH_BYTES + (at + LENGTH_BYTES <= bytes.byteLength ? view.getUint32(at, true) : 0);
+      LENGTH_BYTES + (at + LENGTH_BYTES <= bytes.byteLength ? getUint32(bytes, at) : 0);
     let offset = 0;
     need = recordBytes(offset);
     while (offset + need <= bytes.byteLength) {

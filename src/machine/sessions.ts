@@ -1,3 +1,4 @@
+import { getFloat64, setFloat64 } from "../raft/bytes.ts";
 import type { Outcome, RaftErrorCode } from "../raft/errors.ts";
 import type { Applied } from "./apply.ts";
 import { decode, decodeResults, encodeResults, pack } from "./codec.ts";
@@ -37,11 +38,10 @@ export interface SessionHeader {
 /** The data of an entry: a header, and the encoded command behind it. */
 export function packSessionCommand(header: SessionHeader, command: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(SESSION_HEADER_BYTES + command.byteLength);
-  const view = new DataView(bytes.buffer);
-  view.setFloat64(0, header.session, true);
-  view.setFloat64(8, header.sequence, true);
-  view.setFloat64(16, header.acknowledged, true);
-  view.setFloat64(24, header.owner, true);
+  setFloat64(bytes, 0, header.session);
+  setFloat64(bytes, 8, header.sequence);
+  setFloat64(bytes, 16, header.acknowledged);
+  setFloat64(bytes, 24, header.owner);
   bytes.set(command, SESSION_HEADER_BYTES);
   return bytes;
 }
@@ -53,12 +53,11 @@ export function packOpenSession(owner: number, expireMs: number): Uint8Array {
 
 /** The header of an entry's data. @throws RangeError when the data is too short for one. */
 export function readSessionHeader(data: Uint8Array): SessionHeader {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   return {
-    session: view.getFloat64(0, true),
-    sequence: view.getFloat64(8, true),
-    acknowledged: view.getFloat64(16, true),
-    owner: view.getFloat64(24, true),
+    session: getFloat64(data, 0),
+    sequence: getFloat64(data, 8),
+    acknowledged: getFloat64(data, 16),
+    owner: getFloat64(data, 24),
   };
 }
 
@@ -138,9 +137,12 @@ export class Sessions {
 
   /** The table as it is now, one record a session; they are encoded when they are pulled. */
   freeze(): { readonly count: number; readonly records: Iterable<Uint8Array> } {
-    const frozen = Array.from(this.#sessions, ([id, session]) => ({ ...session, id, results: [...session.results] }));
+    const frozen: Parameters<typeof recordOf>[] = [];
+    for (const [id, { owner, expireMs, lastUsed, lastIndex, lastSequence, results }] of this.#sessions) {
+      frozen.push([id, { owner, expireMs, lastUsed, lastIndex, lastSequence }, [...results]]);
+    }
     function* records(): Generator<Uint8Array> {
-      for (const session of frozen) yield recordOf(session.id, session, session.results);
+      for (const [id, session, results] of frozen) yield recordOf(id, session, results);
     }
     return { count: frozen.length, records: records() };
   }
@@ -152,10 +154,11 @@ export class Sessions {
 
   /** The sessions that have changed since the last call; undefined for one that is gone. */
   takeChanges(): SessionChange[] {
-    const changes = Array.from(this.#changed ?? [], (id) => {
+    const changes: SessionChange[] = [];
+    for (const id of this.#changed ?? []) {
       const session = this.#sessions.get(id);
-      return { id, record: session && recordOf(id, session, [...session.results]) };
-    });
+      changes.push({ id, record: session && recordOf(id, session, [...session.results]) });
+    }
     this.#changed?.clear();
     return changes;
   }

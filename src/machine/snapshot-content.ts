@@ -1,3 +1,5 @@
+import { getUint32, setUint32 } from "../raft/bytes.ts";
+
 /**
  * What a peer's snapshot holds: the sessions, and behind them what the state machine gave, as it is.
  *
@@ -38,13 +40,13 @@ export function splitContent(chunks: Iterable<Uint8Array>): {
 } {
   const reader = new ByteReader(chunks);
   const header = reader.take(HEADER_BYTES);
-  const [magic, format, count] = [0, 4, 8].map((at) => viewOf(header).getUint32(at, true));
+  const [magic, format, count] = [0, 4, 8].map((at) => getUint32(header, at));
   if (magic !== MAGIC || format !== FORMAT) {
     throw new Error(`a snapshot of format ${magic === MAGIC ? format : "unknown"}, expected ${FORMAT}`);
   }
   const sessions: Uint8Array[] = [];
   while (sessions.length < (count ?? 0)) {
-    sessions.push(reader.take(viewOf(reader.take(LENGTH_BYTES)).getUint32(0, true)));
+    sessions.push(reader.take(getUint32(reader.take(LENGTH_BYTES), 0)));
   }
   return { sessions, machine: reader.rest() };
 }
@@ -83,10 +85,6 @@ class ByteReader {
 
 function words(...numbers: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(numbers.length * 4);
-  for (const [at, number] of numbers.entries()) viewOf(bytes).setUint32(at * 4, number, true);
+  for (const [at, number] of numbers.entries()) setUint32(bytes, at * 4, number);
   return bytes;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -7,7 +7,9 @@ import { currentTerm, type State } from "./state.ts";
  * committed with it. The leader's own copy counts when it is durable, like anybody's.
  */
 export function advanceCommit(state: State, now: number): void {
-  const held = majorityIndex([state.durableIndex, ...[...state.progress.values()].map((p) => p.matchIndex)]);
+  const matchIndexes = [state.durableIndex];
+  for (const { matchIndex } of state.progress.values()) matchIndexes.push(matchIndex);
+  const held = majorityIndex(matchIndexes);
   if (held <= state.commitIndex || state.log.termAt(held) !== currentTerm(state)) return;
   state.commitIndex = held;
   state.commitNewsAt = Math.min(state.commitNewsAt, now + state.options.commitNewsMs);

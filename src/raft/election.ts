@@ -54,13 +54,13 @@ export function askAgain(state: State): void {
 /** Asks those who have not granted. */
 function ask(state: State, askAgainAt: number): void {
   state.askAgainAt = askAgainAt;
-  const last = { lastLogIndex: state.log.lastIndex, lastLogTerm: state.log.lastTerm };
+  const { lastIndex: lastLogIndex, lastTerm: lastLogTerm } = state.log;
   for (const to of others(state)) {
     if (state.granted.has(to)) continue;
     const message: PreVote | RequestVote =
       state.role === "pre-candidate"
-        ? { type: "PreVote", term: currentTerm(state) + 1, ...last }
-        : { type: "RequestVote", term: currentTerm(state), ...last };
+        ? { type: "PreVote", term: currentTerm(state) + 1, lastLogIndex, lastLogTerm }
+        : { type: "RequestVote", term: currentTerm(state), lastLogIndex, lastLogTerm };
     sendAfterSave(state, to, message);
   }
 }

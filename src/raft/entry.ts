@@ -1,3 +1,4 @@
+import { getFloat64, getUint32, setFloat64, setUint32 } from "./bytes.ts";
 import { invariant } from "./errors.ts";
 
 /**
@@ -49,10 +50,6 @@ export const BATCH_HEADER_BYTES = 48;
 export const ENTRY_HEADER_BYTES = 8;
 const FORMAT = 1;
 
-function view(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 /**
  * Packs entries into a batch that no leader has stamped yet: room for the header is left, and `stampBatch` fills it.
  * @param data one byte string an entry.
@@ -61,70 +58,67 @@ export function packEntries(kind: EntryKind, data: readonly Uint8Array[]): Uint8
   let byteLength = BATCH_HEADER_BYTES;
   for (const item of data) byteLength += ENTRY_HEADER_BYTES + item.byteLength;
   const bytes = new Uint8Array(byteLength);
-  const header = view(bytes);
   let offset = BATCH_HEADER_BYTES;
   for (const item of data) {
-    header.setUint32(offset, item.byteLength, true);
-    header.setUint8(offset + 4, kind);
+    setUint32(bytes, offset, item.byteLength);
+    bytes[offset + 4] = kind;
     bytes.set(item, offset + ENTRY_HEADER_BYTES);
     offset += ENTRY_HEADER_BYTES + item.byteLength;
   }
-  header.setUint32(4, byteLength, true);
-  header.setUint8(8, FORMAT);
-  header.setUint32(12, data.length, true);
+  setUint32(bytes, 4, byteLength);
+  bytes[8] = FORMAT;
+  setUint32(bytes, 12, data.length);
   return bytes;
 }
 
 /** Writes where a packed batch stands in the log into its header, in place, and returns it as a {@link Batch}. */
 export function stampBatch(bytes: Uint8Array, at: { firstIndex: number; term: number; time: number }): Batch {
-  const header = view(bytes);
-  header.setFloat64(16, at.firstIndex, true);
-  header.setFloat64(24, at.term, true);
-  header.setFloat64(32, at.time, true);
+  setFloat64(bytes, 16, at.firstIndex);
+  setFloat64(bytes, 24, at.term);
+  setFloat64(bytes, 32, at.time);
   return parseBatch(bytes);
 }
 
 /** Says in the header how many bytes of log stand before the batch; the log does so when it takes a batch in. */
 export function stampPosition(batch: Batch, position: number): void {
-  view(batch.bytes).setFloat64(40, position, true);
+  setFloat64(batch.bytes, 40, position);
 }
 
 /** The position that `stampPosition` wrote. */
 export function batchPosition(batch: Batch): number {
-  return view(batch.bytes).getFloat64(40, true);
+  return getFloat64(batch.bytes, 40);
 }
 
 /**
- * Reads a batch that begins at `offset`; its bytes are a view, not a copy.
+ * Reads a batch that begins at `offset`, and ends before `end`; its bytes are a view, not a copy.
  * @throws InvariantError when the header makes no sense.
  */
-export function parseBatch(source: Uint8Array, offset = 0): Batch {
-  const header = view(source);
-  const room = source.byteLength - offset;
+export function parseBatch(source: Uint8Array, offset = 0, end = source.byteLength): Batch {
+  const room = end - offset;
   invariant(room >= BATCH_HEADER_BYTES, () => `a batch of entries needs ${BATCH_HEADER_BYTES} bytes, got ${room}`);
-  const byteLength = header.getUint32(offset + 4, true);
-  const format = header.getUint8(offset + 8);
-  const count = header.getUint32(offset + 12, true);
+  const byteLength = getUint32(source, offset + 4);
+  const format = source[offset + 8];
+  const count = getUint32(source, offset + 12);
   invariant(format === FORMAT, () => `entries of format ${format}, expected ${FORMAT}`);
   invariant(
     count >= 1 && byteLength >= BATCH_HEADER_BYTES + count * ENTRY_HEADER_BYTES && byteLength <= room,
     () => `a batch of ${count} entries in ${byteLength} bytes, of which ${room} are there`,
   );
-  const firstIndex = header.getFloat64(offset + 16, true);
+  const firstIndex = getFloat64(source, offset + 16);
   return {
     firstIndex,
     lastIndex: firstIndex + count - 1,
-    term: header.getFloat64(offset + 24, true),
-    time: header.getFloat64(offset + 32, true),
-    bytes: source.subarray(offset, offset + byteLength),
+    term: getFloat64(source, offset + 24),
+    time: getFloat64(source, offset + 32),
+    bytes: offset === 0 && byteLength === source.byteLength ? source : source.subarray(offset, offset + byteLength),
   };
 }
 
-/** Parses batches that lie one behind the other until the end of `source`. */
-export function parseBatches(source: Uint8Array, offset = 0): Batch[] {
+/** Parses batches that lie one behind the other from `offset` to `end`. */
+export function parseBatches(source: Uint8Array, offset = 0, end = source.byteLength): Batch[] {
   const batches: Batch[] = [];
-  while (offset < source.byteLength) {
-    const batch = parseBatch(source, offset);
+  while (offset < end) {
+    const batch = parseBatch(source, offset, end);
     batches.push(batch);
     offset += batch.bytes.byteLength;
   }
@@ -138,13 +132,12 @@ export function forEachEntry(
   visit: (index: number, kind: EntryKind, data: Uint8Array) => void,
 ): void {
   const { bytes } = batch;
-  const header = view(bytes);
   let offset = BATCH_HEADER_BYTES;
   for (let index = batch.firstIndex; index <= batch.lastIndex; index++) {
     const start = offset + ENTRY_HEADER_BYTES;
-    const end = start + header.getUint32(offset, true);
+    const end = start + getUint32(bytes, offset);
     invariant(end <= bytes.byteLength, () => `entry ${index} ends beyond its batch`);
-    if (index >= from) visit(index, header.getUint8(offset + 4) as EntryKind, bytes.subarray(start, end));
+    if (index >= from) visit(index, bytes[offset + 4] as EntryKind, bytes.subarray(start, end));
     offset = end;
   }
 }
@@ -159,10 +152,9 @@ export function sliceBatch(batch: Batch, from: number, to: number, maxBytes = Nu
     from <= batch.lastIndex && to >= batch.firstIndex && from <= to,
     () => `entries ${from}..${to} of a batch that holds ${batch.firstIndex}..${batch.lastIndex}`,
   );
-  const header = view(batch.bytes);
   let offset = BATCH_HEADER_BYTES;
   let index = batch.firstIndex;
-  const step = () => ENTRY_HEADER_BYTES + header.getUint32(offset, true);
+  const step = () => ENTRY_HEADER_BYTES + getUint32(batch.bytes, offset);
   for (; index < from; index++) offset += step();
   const first = index;
   const start = offset;
@@ -173,11 +165,10 @@ export function sliceBatch(batch: Batch, from: number, to: number, maxBytes = Nu
   const bytes = new Uint8Array(BATCH_HEADER_BYTES + (offset - start));
   bytes.set(batch.bytes.subarray(0, BATCH_HEADER_BYTES));
   bytes.set(batch.bytes.subarray(start, offset), BATCH_HEADER_BYTES);
-  const copy = view(bytes);
-  copy.setUint32(0, 0, true);
-  copy.setUint32(4, bytes.byteLength, true);
-  copy.setUint32(12, index - first, true);
-  copy.setFloat64(16, first, true);
+  setUint32(bytes, 0, 0);
+  setUint32(bytes, 4, bytes.byteLength);
+  setUint32(bytes, 12, index - first);
+  setFloat64(bytes, 16, first);
   return parseBatch(bytes);
 }
 

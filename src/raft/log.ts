@@ -217,6 +217,16 @@ export class Log {
     return batches;
   }
 
+  /** Whether the next save has to carry anything of the log. */
+  get hasUnsaved(): boolean {
+    return (
+      this.#unsaved.length > 0 ||
+      this.#compactedTo !== undefined ||
+      this.#truncatedFrom !== undefined ||
+      this.#resetTo !== undefined
+    );
+  }
+
   /** What the next save has to carry of the log; from now on it counts as saved. */
   takeUnsaved(): Pick<Save, "resetTo" | "truncateFrom" | "batches" | "compactTo"> {
     const taken = {

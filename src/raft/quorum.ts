@@ -12,8 +12,8 @@ export function majorityIndex(matchIndexes: readonly number[]): number {
   const descending: number[] = [];
   for (const index of matchIndexes) {
     let at = descending.length;
-    while (at > 0 && (descending[at - 1] ?? 0) < index) at--;
-    descending.splice(at, 0, index);
+    for (; at > 0 && (descending[at - 1] ?? 0) < index; at--) descending[at] = descending[at - 1] ?? 0;
+    descending[at] = index;
   }
   return descending[majority(matchIndexes.length) - 1] ?? 0;
 }

@@ -31,6 +31,7 @@ import {
   heartbeat,
   onAppendEntries,
   onAppendEntriesReply,
+  refuseAppend,
   replicate,
   sendCommitNews,
   unreachable,
@@ -180,11 +181,8 @@ export class Raft {
         if (!stale) onRequestVoteReply(state, from, message, now);
         break;
       case "AppendEntries":
-        if (stale) {
-          const { round, prevLogIndex } = message;
-          const refusal = { success: false, matchIndex: 0, conflictIndex: prevLogIndex, conflictTerm: -1 };
-          this.#answer(from, { type: "AppendEntriesReply", term: currentTerm(state), round, prevLogIndex, ...refusal });
-        } else onAppendEntries(state, from, message, now);
+        if (stale) refuseAppend(state, from, message, message.prevLogIndex, -1);
+        else onAppendEntries(state, from, message, now);
         break;
       case "AppendEntriesReply":
         if (!stale) onAppendEntriesReply(state, from, message, now);
@@ -333,21 +331,14 @@ export class Raft {
     const state = this.#state;
     const hardState = state.hardStateChanged ? state.hardState : undefined;
     const { chunks, completed: snapshot } = state;
-    const log = state.log.takeUnsaved();
-    const nothing =
-      hardState === undefined &&
-      chunks.length === 0 &&
-      snapshot === undefined &&
-      log.resetTo === undefined &&
-      log.truncateFrom === undefined &&
-      log.batches.length === 0 &&
-      log.compactTo === undefined;
-    if (nothing) return undefined;
+    const isLogSaved = !state.log.hasUnsaved;
+    if (hardState === undefined && chunks.length === 0 && snapshot === undefined && isLogSaved) return undefined;
+    const { resetTo, truncateFrom, batches, compactTo } = state.log.takeUnsaved();
     state.hardStateChanged = false;
     state.chunks = [];
     state.completed = undefined;
     this.#saving = { hardState, lastIndex: state.log.lastIndex };
-    return { hardState, chunks, snapshot, ...log };
+    return { hardState, chunks, snapshot, resetTo, truncateFrom, batches, compactTo };
   }
 
   /** The save of the last effects is durable. Only now do this peer's own vote and its own copy of entries count. */

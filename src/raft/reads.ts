@@ -52,9 +52,7 @@ export function refuseReads(state: State): void {
 
 function answer(state: State, to: PeerId, token: number, index: number | undefined): void {
   const granted = index !== undefined;
-  sendAfterSave(state, to, {
-    ...{ type: "ReadIndexReply", term: currentTerm(state), token, granted, index: index ?? 0 },
-  });
+  sendAfterSave(state, to, { type: "ReadIndexReply", term: currentTerm(state), token, granted, index: index ?? 0 });
 }
 
 // ---- reads that come to a follower

@@ -188,22 +188,11 @@ export function onAppendEntries(state: State, from: PeerId, message: AppendEntri
 
   const { log } = state;
   const { prevLogIndex } = message;
-  const reply = {
-    type: "AppendEntriesReply",
-    term: currentTerm(state),
-    round: message.round,
-    prevLogIndex,
-  } as const;
   const ourTerm = log.termAt(prevLogIndex);
   // What is before the log's beginning is committed, so it matches; what is beyond its end does not.
   if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {
-    sendAfterSave(state, from, {
-      ...reply,
-      success: false,
-      matchIndex: 0,
-      conflictIndex: ourTerm === undefined ? log.lastIndex + 1 : log.firstIndexOfTermAt(prevLogIndex),
-      conflictTerm: ourTerm ?? -1,
-    });
+    const conflictIndex = ourTerm === undefined ? log.lastIndex + 1 : log.firstIndexOfTermAt(prevLogIndex);
+    refuseAppend(state, from, message, conflictIndex, ourTerm ?? -1);
     return;
   }
   for (const batch of message.batches) takeIn(state, batch);
@@ -211,7 +200,36 @@ export function onAppendEntries(state: State, from: PeerId, message: AppendEntri
   // §5.3: up to the last entry that this message has shown to match, however long the log is.
   state.commitIndex = Math.max(state.commitIndex, Math.min(message.leaderCommit, matchIndex));
   if (message.isQuiet) return;
-  sendAfterSave(state, from, { ...reply, success: true, matchIndex, conflictIndex: 0, conflictTerm: -1 });
+  sendAfterSave(state, from, {
+    type: "AppendEntriesReply",
+    term: currentTerm(state),
+    round: message.round,
+    success: true,
+    prevLogIndex,
+    matchIndex,
+    conflictIndex: 0,
+    conflictTerm: -1,
+  });
+}
+
+/** Tells where a follower's log parts from the leader's; or one who leads no more that there is a later term. */
+export function refuseAppend(
+  state: State,
+  from: PeerId,
+  { round, prevLogIndex }: AppendEntries,
+  conflictIndex: number,
+  conflictTerm: number,
+): void {
+  sendAfterSave(state, from, {
+    type: "AppendEntriesReply",
+    term: currentTerm(state),
+    round,
+    success: false,
+    prevLogIndex,
+    matchIndex: 0,
+    conflictIndex,
+    conflictTerm,
+  });
 }
 
 /** Figure 2, AppendEntries 3 and 4: only a real conflict cuts the log; what is there already stays as it is. */

@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import { getUint32, setUint32 } from "../raft/bytes.ts";
 import { type Batch, parseBatch } from "../raft/entry.ts";
 import { InvariantError, type Outcome, RaftError } from "../raft/errors.ts";
 import type { Table } from "./records.ts";
@@ -9,11 +10,7 @@ import { isFull } from "./room.ts";
  * over all that follows; any other record in front of its content (JSON, a chunk, a machine's value), over the name of the
  * record and the content.
  */
-const CHECKSUM_BYTES = 4;
-
-function view(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
+export const CHECKSUM_BYTES = 4;
 
 /** What is thrown when stored bytes are not what was written. */
 export function corrupt(message: string, cause?: unknown): RaftError {
@@ -34,7 +31,7 @@ export function storageError(what: string, cause: unknown, outcome: Outcome = "n
 
 /** Fills in a batch's checksum, in place, and returns its bytes: the record to be stored. */
 export function sealBatch(batch: Batch): Uint8Array {
-  view(batch.bytes).setUint32(0, crc32(batch.bytes.subarray(CHECKSUM_BYTES)), true);
+  setUint32(batch.bytes, 0, crc32(batch.bytes.subarray(CHECKSUM_BYTES)));
   return batch.bytes;
 }
 
@@ -61,10 +58,10 @@ export function unsealBatch(index: number, record: Uint8Array): Batch {
 
 /** A record of `meta` or `terms`: any value that JSON can carry. */
 export function encodeRecord(table: Table, key: string | number, value: unknown): Uint8Array {
-  const json = new TextEncoder().encode(JSON.stringify(value));
+  const json = Buffer.from(JSON.stringify(value));
   const record = new Uint8Array(CHECKSUM_BYTES + json.byteLength);
   record.set(json, CHECKSUM_BYTES);
-  view(record).setUint32(0, checksumOf(table, key, record), true);
+  setUint32(record, 0, checksumOf(table, key, record));
   return record;
 }
 
@@ -108,7 +105,7 @@ function seal(table: Table, key: string | number, data: Uint8Array, scratch: Uin
   const byteLength = CHECKSUM_BYTES + data.byteLength;
   const record = byteLength <= scratch.byteLength ? scratch.subarray(0, byteLength) : new Uint8Array(byteLength);
   record.set(data, CHECKSUM_BYTES);
-  view(record).setUint32(0, checksumOf(table, key, record), true);
+  setUint32(record, 0, checksumOf(table, key, record));
   return record;
 }
 
@@ -121,5 +118,5 @@ function checksumOf(table: Table, key: string | number, record: Uint8Array): num
 }
 
 function hasChecksum(record: Uint8Array, checksum: number): boolean {
-  return record.byteLength >= CHECKSUM_BYTES && view(record).getUint32(0, true) === checksum;
+  return record.byteLength >= CHECKSUM_BYTES && getUint32(record, 0) === checksum;
 }

@@ -9,6 +9,18 @@ import type { Records, RecordWrite } from "./records.ts";
 /** The live log among the records: where it is, and what the next batch has to fit. */
 export type LogBounds = Omit<StoredLog, "lastTime"> & Pick<LogPointer, "shift">;
 
+/** In one place: bounds are made with every batch, and an engine is slow with copies of objects that it then adds to. */
+function bounds(
+  firstIndex: number,
+  lastIndex: number,
+  terms: LogBounds["terms"],
+  firstPosition: number,
+  endPosition: number,
+  shift: number,
+): LogBounds {
+  return { firstIndex, lastIndex, terms, firstPosition, endPosition, shift };
+}
+
 /** The term of the entry at `index`, or of the one before the first; undefined where there is none. */
 export function termAt({ firstIndex, lastIndex, terms }: LogBounds, index: number): number | undefined {
   if (index < firstIndex - 1 || index > lastIndex) return undefined;
@@ -54,8 +66,7 @@ export function planReset(writes: RecordWrite[], log: LogBounds, snapshot: Snaps
   const shift = log.shift + Math.max(0, log.lastIndex + 1 - index);
   const position = log.endPosition;
   writes.push(metaWrite("log", { firstIndex: index + 1, shift, position, time }), termWrite(base, shift));
-  const empty = { firstIndex: index + 1, lastIndex: index, firstPosition: position, endPosition: position };
-  return { ...empty, terms: [base], shift };
+  return bounds(index + 1, index, [base], position, position, shift);
 }
 
 /** Removes the entries from `from` on. @returns also what stays of the batch that was cut, or ends, there. */
@@ -81,7 +92,7 @@ export function planTruncation(
   }
   const endPosition = kept === undefined ? log.firstPosition : endOf(kept);
   const terms = log.terms.filter((run) => run.firstIndex < from);
-  return { log: { ...log, lastIndex: from - 1, endPosition, terms }, kept };
+  return { log: bounds(firstIndex, from - 1, terms, log.firstPosition, endPosition, shift), kept };
 }
 
 export function planAppend(writes: RecordWrite[], log: LogBounds, batch: Batch): LogBounds {
@@ -103,7 +114,7 @@ export function planAppend(writes: RecordWrite[], log: LogBounds, batch: Batch):
     terms = [...terms, run];
   }
   const firstPosition = isEmpty ? position : log.firstPosition;
-  return { ...log, lastIndex: batch.lastIndex, firstPosition, endPosition: endOf(batch), terms };
+  return bounds(log.firstIndex, batch.lastIndex, terms, firstPosition, endOf(batch), shift);
 }
 
 /**
@@ -127,7 +138,7 @@ export function planCompaction(
   const position = endOf(last);
   writes.push(metaWrite("log", { firstIndex: to + 1, shift: log.shift, position, time: last.time }));
   const terms = log.terms.slice(log.terms.findLastIndex((run) => run.firstIndex <= to));
-  return { ...log, firstIndex: to + 1, firstPosition: position, terms };
+  return bounds(to + 1, log.lastIndex, terms, position, log.endPosition, log.shift);
 }
 
 function endOf(batch: Batch): number {

@@ -79,7 +79,8 @@ export class MemoryDisk implements Records {
   }
 
   get(table: Table, key: string | number): Uint8Array | undefined {
-    return this.#tables[table].get(key)?.slice();
+    const value = this.#tables[table].get(key);
+    return value === undefined ? undefined : copyOf(value);
   }
 
   floor(table: NumberedTable, key: number): number | undefined {
@@ -110,7 +111,7 @@ export class MemoryDisk implements Records {
     if (failure?.when === "before") throw failure.error;
     for (const { table, key, value } of writes) {
       if (!this.autoSync) this.#undo.push({ table, key, value: this.#tables[table].get(key) });
-      this.#apply({ table, key, value: value?.slice() });
+      this.#apply({ table, key, value: value === undefined ? undefined : copyOf(value) });
     }
     if (this.autoSync) this.sync();
     if (failure !== undefined) throw failure.error;
@@ -126,6 +127,25 @@ export class MemoryDisk implements Records {
 }
 
 const PAGE_BYTES = 1 << 20;
+
+/** Small copies share memory, as those of Buffer do: to allocate some for each takes longer than to fill it. */
+const POOL_BYTES = 16 << 10;
+const MOST_POOLED_BYTES = POOL_BYTES / 16;
+let pool = new ArrayBuffer(POOL_BYTES);
+let pooled = 0;
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const { byteLength } = bytes;
+  if (byteLength > MOST_POOLED_BYTES) return bytes.slice();
+  if (pooled + byteLength > POOL_BYTES) {
+    pool = new ArrayBuffer(POOL_BYTES);
+    pooled = 0;
+  }
+  const copy = new Uint8Array(pool, pooled, byteLength);
+  copy.set(bytes);
+  pooled += byteLength;
+  return copy;
+}
 
 function pageOf(table: MemoryTable, range: KeyRange): KeyedRecord[] {
   const records: KeyedRecord[] = [];

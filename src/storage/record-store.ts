@@ -1,7 +1,7 @@
 import type { Save } from "../raft/effects.ts";
 import type { Batch } from "../raft/entry.ts";
 import { invariant, RaftError } from "../raft/errors.ts";
-import { storageError } from "./codec.ts";
+import { CHECKSUM_BYTES, storageError } from "./codec.ts";
 import { metaWrite } from "./layout.ts";
 import {
   describeLog,
@@ -20,8 +20,8 @@ import { chunkAt, describeSnapshot, planChunk, planSnapshot } from "./snapshot-r
 import type { MachineChange, MachineTable, Store, StoredState } from "./store.ts";
 import { ALL_TABLES, type Bounds, leftOver, planSweep, type SweptTable } from "./sweeping.ts";
 
-/** For a chunk of the size that peers make, and its checksum. */
-const SCRATCH_BYTES = (256 << 10) + 64;
+/** For a chunk of twice the size that peers make, and its checksum. */
+const MOST_SCRATCH_BYTES = (256 << 10) + CHECKSUM_BYTES;
 const NOTHING = new Uint8Array();
 
 /**
@@ -39,7 +39,7 @@ export class RecordStore implements Store {
    * Where the first chunk of a save is sealed, mostly the only one: a commit copies what it is given. Half a gigabyte of
    * chunks in memory of their own would keep the garbage collector busy with all else that there is.
    */
-  readonly #scratch = new Uint8Array(SCRATCH_BYTES);
+  #scratch = NOTHING;
   /** Why the store is of no more use. */
   #failure: unknown;
   #closed: Promise<void> | undefined;
@@ -152,7 +152,7 @@ export class RecordStore implements Store {
     let { log, snapshots, machine } = this.#bounds;
     if (save.hardState !== undefined) writes.push(metaWrite("hardState", save.hardState));
     for (const [at, chunk] of save.chunks.entries()) {
-      snapshots = planChunk(writes, snapshots, chunk, at === 0 ? this.#scratch : NOTHING);
+      snapshots = planChunk(writes, snapshots, chunk, at === 0 ? this.#scratchFor(chunk.data.byteLength) : NOTHING);
     }
     if (save.snapshot !== undefined) snapshots = planSnapshot(writes, snapshots, save.snapshot);
     if (save.resetTo !== undefined) log = planReset(writes, log, save.resetTo);
@@ -161,6 +161,13 @@ export class RecordStore implements Store {
     invariant(meets(log, snapshot), () => `${describeLog(log)} does not fit ${describeSnapshot(snapshot)}`);
     if (change !== undefined) machine = planChange(writes, machine, change);
     return { writes, bounds: { log, snapshots, machine } };
+  }
+
+  /** As large as the largest chunk so far, and no larger than is worth keeping. */
+  #scratchFor(byteLength: number): Uint8Array {
+    const needed = byteLength + CHECKSUM_BYTES;
+    if (needed > this.#scratch.byteLength && needed <= MOST_SCRATCH_BYTES) this.#scratch = new Uint8Array(needed);
+    return this.#scratch;
   }
 
   #planLog(writes: RecordWrite[], before: LogBounds, { truncateFrom, batches, compactTo }: Save): LogBounds {

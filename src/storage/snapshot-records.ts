@@ -47,7 +47,7 @@ export function planChunk(
     () => `chunk ${number} of a snapshot of which ${nextKey - stagedFrom} are set aside`,
   );
   writes.push({ table: "snapshot", key: nextKey, value: sealChunk(nextKey, data, scratch), append: true });
-  return { ...bounds, stagedFrom, stagedBytes: stagedBytes + data.byteLength, nextKey: nextKey + 1 };
+  return { pointer: bounds.pointer, stagedFrom, stagedBytes: stagedBytes + data.byteLength, nextKey: nextKey + 1 };
 }
 
 /** What is set aside comes into force. */

@@ -85,7 +85,9 @@ export class History<Input, Output> implements Iterable<Operation<Input, Output>
     if (at === undefined || operation === undefined) throw invalid("a call is completed that was not open");
     this.#open.delete(invocation);
     this.#busy.delete(invocation.client);
-    this.#operations[at] = { ...operation, ...completion, return: this.#now() };
+    const { client, input, call } = operation;
+    const output = completion.outcome === "ok" ? completion.output : undefined;
+    this.#operations[at] = { client, input, output, call, return: this.#now(), outcome: completion.outcome };
   }
 
   /**

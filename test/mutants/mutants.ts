@@ -134,8 +134,8 @@ const REPLICATION: readonly Mutant[] = [
     "onAppendEntriesReply(",
   ]),
   mutant("raft/raft.ts", "entries of a former leader are taken", [
-    "        if (stale) {\n          const { round, prevLogIndex } = message;",
-    "        if (stale && message.batches.length === 0) {\n          const { round, prevLogIndex } = message;",
+    "if (stale) refuseAppend(",
+    "if (stale && message.batches.length === 0) refuseAppend(",
   ]),
   mutant("raft/replication.ts", "the term of the entry before is not compared", [
     "if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {",

@@ -15,8 +15,9 @@ export class Draw {
   }
 
   /** Evenly from `[min, max)`. */
-  between([min, max]: readonly [number, number]): number {
-    return min + this.random() * (max - min);
+  between(range: readonly [min: number, max: number]): number {
+    const min = range[0];
+    return min + this.random() * (range[1] - min);
   }
 
   /** A whole number from `min` to `max`, both included. */
@@ -25,9 +26,10 @@ export class Draw {
   }
 
   /** From `[min, max)`, small ones far more often: a rate or a size of any magnitude. */
-  skewed([min, max]: readonly [number, number]): number {
+  skewed(range: readonly [min: number, max: number]): number {
+    const min = range[0];
     const drawn = this.random();
-    return min + drawn * drawn * drawn * (max - min);
+    return min + drawn * drawn * drawn * (range[1] - min);
   }
 
   pick<Item>(items: readonly [Item, ...Item[]]): Item {

@@ -2,7 +2,7 @@ import type { LaneReply, LaneRequest } from "../../actors/protocol.ts";
 import { Shell } from "../../actors/shell.ts";
 import { timingOf } from "../../actors/timing.ts";
 import type { RaftFactory } from "../../actors/traced-raft.ts";
-import type { Delivery, Packet } from "../../actors/wire.ts";
+import { arrived, type Delivery, type Packet } from "../../actors/wire.ts";
 import { hashSeed, seededRandom } from "../../raft/random.ts";
 import type { Role } from "../../raft/state.ts";
 import type { Store } from "../../storage/store.ts";
@@ -134,7 +134,7 @@ export class Process implements Subject {
     const isQuiet = delivery.kind === "packet" && delivery.isQuiet;
     const arrivedAt = this.#options.clock.now();
     this.#mailSince = Math.min(this.#mailSince, arrivedAt);
-    this.#inbox.push({ delivery: isQuiet ? { ...delivery, arrivedAt } : delivery });
+    this.#inbox.push({ delivery: isQuiet ? arrived(delivery, arrivedAt) : delivery });
     return !isQuiet;
   }
 

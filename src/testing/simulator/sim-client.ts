@@ -221,7 +221,11 @@ class Client {
     const consistency = draw.weighted(CONSISTENCIES);
     const isJudged = step.input !== undefined && (step.query === undefined || consistency !== "local");
     this.#call = {
-      ...{ step, consistency, firstId: this.#nextId, floor: this.#all.reflected, attempts: 0 },
+      step,
+      consistency,
+      firstId: this.#nextId,
+      floor: this.#all.reflected,
+      attempts: 0,
       deadline: queue.now + plan.giveUpMs,
       invocation: isJudged ? history.invoke(this.#id, step.input) : undefined,
       sequence: step.query === undefined ? ++this.#session.sequence : 0,
@@ -316,11 +320,11 @@ class Client {
     }
     this.#checkOrder(call, index);
     this.#all.finished(index);
-    const output = applied.threw === undefined ? { output: applied.result } : {};
     if (call.invocation !== undefined) {
+      const { result, threw } = applied;
       this.#options.history.complete(
         call.invocation,
-        applied.threw ? { outcome: "unknown" } : { outcome: "ok", ...output },
+        threw ? { outcome: "unknown" } : { outcome: "ok", output: result },
       );
     }
     this.#end();

@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { type Delivery, forEachFrame, type Packet } from "../../actors/wire.ts";
+import { type Delivery, forEachFrame, type Packet, packetWith } from "../../actors/wire.ts";
 import type { MessageType } from "../../raft/message.ts";
 import type { Draw } from "./draw.ts";
 import type { EventQueue } from "./event-queue.ts";
@@ -178,6 +178,7 @@ function isRare(delivery: Delivery): boolean {
   return has(delivery, (type) => type !== "AppendEntries" && type !== "AppendEntriesReply");
 }
 
-function copyOf(delivery: Delivery): Delivery {
-  return delivery.kind === "packet" ? { ...delivery, bytes: delivery.bytes.slice() } : delivery;
+/** With bytes of its own, for another who gets the same. */
+export function copyOf(delivery: Delivery): Delivery {
+  return delivery.kind === "packet" ? packetWith(delivery, delivery.bytes.slice()) : delivery;
 }

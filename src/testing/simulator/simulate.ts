@@ -55,6 +55,8 @@ export interface SimulationReport {
 
 const MAX_SEED = 2 ** 32 - 1;
 const MAX_MS = 86_400_000;
+/** Of each thread. Nearly all that a simulation makes is of no use a moment later; the default is 48. */
+const YOUNG_GENERATION_MB = 192;
 /** Of a machine that is not known, so many seeds are played twice. */
 const TWICE = 5;
 
@@ -137,7 +139,11 @@ async function playAll(portions: readonly Portion[], playing: Playing): Promise<
   const pool =
     threads === 0
       ? undefined
-      : startPool<Task, RunResult[]>(new URL("./worker", import.meta.url), Math.min(threads, portions.length));
+      : startPool<Task, RunResult[]>(
+          new URL("./worker", import.meta.url),
+          Math.min(threads, portions.length),
+          YOUNG_GENERATION_MB,
+        );
   const waiting = [...portions];
   const next = async (): Promise<void> => {
     for (let portion = waiting.shift(); portion !== undefined && !isEnough(); portion = waiting.shift()) {

@@ -15,7 +15,7 @@ import { type Surroundings, strand, usurp } from "./left-behind.ts";
 import type { Plan } from "./plan.ts";
 import type { Process } from "./process.ts";
 import { Clients } from "./sim-client.ts";
-import { SimNetwork } from "./sim-network.ts";
+import { copyOf, SimNetwork } from "./sim-network.ts";
 import { type Death, SimPeer } from "./sim-peer.ts";
 import { TraceHash } from "./trace-hash.ts";
 import type { NextStep, Workload } from "./workload.ts";
@@ -198,10 +198,10 @@ export class World {
       if (sender?.incarnation !== fromIncarnation) return;
       if (process === undefined || (toIncarnation !== 0 && toIncarnation !== process.incarnation)) return;
     }
-    if (process?.take(delivery)) peer.notify(process);
     // Whoever gets one may write to it.
-    const copy = delivery.kind === "packet" ? { ...delivery, bytes: delivery.bytes.slice() } : delivery;
-    if (!this.plan.fenced && lingering?.take(copy)) peer.notify(lingering);
+    const copy = lingering === undefined || this.plan.fenced ? undefined : copyOf(delivery);
+    if (process?.take(delivery)) peer.notify(process);
+    if (copy !== undefined && lingering?.take(copy)) peer.notify(lingering);
   }
 
   #reply(client: number, replies: readonly LaneReply[], at: number): void {
@@ -276,10 +276,11 @@ export class World {
 
   #deposed(): number[] {
     const latest = this.leader?.process?.raft.currentTerm ?? 0;
-    const isDeposed = ({ raft }: Process) => raft.role === "leader" && raft.currentTerm < latest;
-    return this.peers.flatMap(({ process, position }) =>
-      process !== undefined && isDeposed(process) ? [position] : [],
-    );
+    const positions: number[] = [];
+    for (const { process, position } of this.peers) {
+      if (process?.raft.role === "leader" && process.raft.currentTerm < latest) positions.push(position);
+    }
+    return positions;
   }
 
   #find(victim: Victim): SimPeer | undefined {
@@ -303,8 +304,8 @@ export class World {
   }
 
   #inflict(fault: PlannedFault): void {
+    if (this.#options.watcher !== undefined) this.#note(undefined, describeFault(fault));
     if ("victims" in fault) {
-      this.#note(undefined, describeFault(fault));
       // The same may be drawn twice, or be both a number and the leader.
       for (const peer of new Set(fault.victims.map((victim) => this.#find(victim)))) {
         if (peer === undefined) continue;
@@ -319,7 +320,6 @@ export class World {
       }
       return;
     }
-    this.#note(undefined, describeFault(fault));
     switch (fault.kind) {
       case "cut":
         this.#later(fault.forMs, this.network.cut(fault.shape, fault.order));

@@ -1,6 +1,6 @@
 import { DurableState } from "../../../actors/durable-state.ts";
 import { Replica } from "../../../actors/replica.ts";
-import { decodeFrames, forEachFrame, type Packet } from "../../../actors/wire.ts";
+import { decodeFrame, forEachFrame, type Packet } from "../../../actors/wire.ts";
 import { isDurable } from "../../../machine/load.ts";
 import type { AnyStateMachine } from "../../../machine/state-machine.ts";
 import type { Save } from "../../../raft/effects.ts";
@@ -72,23 +72,26 @@ export class Checker {
 
   /** After anything that may have changed what can be seen of a process. */
   observe(subject: Subject): void {
-    this.#try(() => {
-      let monotone = this.#monotone.get(subject);
-      if (monotone === undefined) {
-        monotone = new Monotone();
-        this.#monotone.set(subject, monotone);
-      }
-      if (!monotone.check(subject)) return;
-      const { raft } = subject;
-      if (raft.role === "leader" && this.#elections.leads(subject)) {
-        this.#votes.leads(subject);
-        this.#promises.leads(subject);
-        this.commits.elected(subject);
-      }
-      this.#elections.follows(subject);
-      this.commits.check(subject);
-      checkBounds(subject, this.#snapshotEvery);
-    });
+    let monotone = this.#monotone.get(subject);
+    if (monotone === undefined) {
+      monotone = new Monotone();
+      this.#monotone.set(subject, monotone);
+    }
+    // Mostly there is nothing new, and this is asked at every step of every process.
+    if (monotone.hasChanged(subject)) this.#try(() => this.#observe(subject, monotone));
+  }
+
+  #observe(subject: Subject, monotone: Monotone): void {
+    monotone.check(subject);
+    const { raft } = subject;
+    if (raft.role === "leader" && this.#elections.leads(subject)) {
+      this.#votes.leads(subject);
+      this.#promises.leads(subject);
+      this.commits.elected(subject);
+    }
+    this.#elections.follows(subject);
+    this.commits.check(subject);
+    checkBounds(subject, this.#snapshotEvery);
   }
 
   /** A packet is about to leave. */
@@ -96,14 +99,13 @@ export class Checker {
     this.#try(() => {
       forEachFrame(bytes, (type, start, end) => {
         if (type === "AppendEntries" || type === "InstallSnapshot") return;
-        for (const message of decodeFrames(bytes.subarray(start, end))) {
-          checkAnswer(subject, message);
-          this.#votes.sends(subject, to, message);
-          this.#promises.sends(subject, to, message);
-          this.#acknowledged.sends(subject, message);
-          if (message.type === "AppendEntriesReply" && message.success) {
-            this.commits.acknowledged(subject, message.term, message.matchIndex);
-          }
+        const message = decodeFrame(bytes, type, start, end);
+        checkAnswer(subject, message);
+        this.#votes.sends(subject, to, message);
+        this.#promises.sends(subject, to, message);
+        this.#acknowledged.sends(subject, message);
+        if (message.type === "AppendEntriesReply" && message.success) {
+          this.commits.acknowledged(subject, message.term, message.matchIndex);
         }
       });
     });

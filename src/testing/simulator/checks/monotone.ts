@@ -11,19 +11,20 @@ export class Monotone {
   #role: Role | undefined;
   #leader: PeerId | undefined;
 
-  /** @returns whether there is anything new. */
-  check(subject: Subject): boolean {
+  /** Whether there is anything new to check. */
+  hasChanged({ raft, lastApplied }: Subject): boolean {
+    return (
+      raft.commitIndex !== this.#commitIndex ||
+      lastApplied !== this.#lastApplied ||
+      raft.currentTerm !== this.#term ||
+      raft.role !== this.#role ||
+      raft.leader !== this.#leader
+    );
+  }
+
+  check(subject: Subject): void {
     const { currentTerm, commitIndex, role, leader, log } = subject.raft;
     const { lastApplied } = subject;
-    if (
-      currentTerm === this.#term &&
-      commitIndex === this.#commitIndex &&
-      lastApplied === this.#lastApplied &&
-      role === this.#role &&
-      leader === this.#leader
-    ) {
-      return false;
-    }
     expectThat(
       currentTerm >= this.#term && commitIndex >= this.#commitIndex && lastApplied >= this.#lastApplied,
       "never goes back",
@@ -39,7 +40,6 @@ export class Monotone {
     this.#lastApplied = lastApplied;
     this.#role = role;
     this.#leader = leader;
-    return true;
   }
 }
 

@@ -9,6 +9,7 @@ import type {
   StateReader,
   StateWriter,
 } from "../../../machine/state-machine.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { expectThat, type Violation } from "./violation.ts";
 
 /** How far apart, in entries, the states of replicas are compared. */
@@ -119,14 +120,14 @@ export abstract class Watched {
   protected watch(command: unknown, { index }: ApplyContext, apply: () => unknown): unknown {
     if (Math.floor(this.lastIndex / COMPARE_EVERY) < Math.floor(index / COMPARE_EVERY))
       this.#states.compare(this, index);
-    const print = printOf(command);
+    const print = fingerprint(command);
     let outcome: { readonly result: unknown } | { readonly error: unknown };
     try {
       outcome = { result: apply() };
     } catch (error) {
       outcome = { error };
     }
-    this.#states.check(this, index, print, printOf("error" in outcome ? String(outcome.error) : outcome.result));
+    this.#states.check(this, index, print, fingerprint("error" in outcome ? String(outcome.error) : outcome.result));
     this.lastIndex = index;
     this.isRestored = false;
     if ("error" in outcome) throw outcome.error;
@@ -203,14 +204,5 @@ class WatchedDurable extends Watched implements DurableStateMachine {
     let hash = 0;
     for (const entry of this.#state?.entries() ?? []) hash = crc32(packBriefly(entry), hash);
     return hash;
-  }
-}
-
-/** A checksum of a value; of what cannot be packed, none. */
-function printOf(value: unknown): number {
-  try {
-    return crc32(packBriefly(value));
-  } catch {
-    return 0;
   }
 }
