@@ -43,7 +43,7 @@ export interface AppendEntries {
   readonly prevLogIndex: number;
   readonly prevLogTerm: number;
   readonly leaderCommit: number;
-  /** Counts the leader's rounds of contact; the reply repeats it, and so proves that it came after (§8, reads). */
+  /** Counts the leader's rounds of contact, from 1; the reply repeats it, and so proves that it came after (§8, reads). */
   readonly round: number;
   /** A heartbeat to one who knows all that it says: nobody has to wake for it, and it wants no answer. */
   readonly isQuiet: boolean;
@@ -51,9 +51,16 @@ export interface AppendEntries {
   readonly batches: readonly Batch[];
 }
 
+/**
+ * The round in the refusal of a request of an earlier term. Who sent that may lead again in the term of the refusal, and
+ * counts its rounds anew: the former one's number would confirm reads that came long after it.
+ */
+export const NO_ROUND = 0;
+
 export interface AppendEntriesReply {
   readonly type: "AppendEntriesReply";
   readonly term: number;
+  /** Of the request; {@link NO_ROUND} when that was of an earlier term than this reply. */
   readonly round: number;
   readonly success: boolean;
   /** Of the request. */
@@ -83,6 +90,7 @@ export interface InstallSnapshot {
 export interface InstallSnapshotReply {
   readonly type: "InstallSnapshotReply";
   readonly term: number;
+  /** As in {@link AppendEntriesReply}. */
   readonly round: number;
   readonly lastIncludedIndex: number;
   /** The chunk that the answerer lacks next. */

@@ -15,7 +15,7 @@ import { type Configuration, stampBatch } from "./entry.ts";
 import { invariant } from "./errors.ts";
 import { initialState } from "./initial-state.ts";
 import { Log, type LogReader, type StoredLog } from "./log.ts";
-import type { Message, PeerId } from "./message.ts";
+import { type Message, NO_ROUND, type PeerId } from "./message.ts";
 import type { RaftOptions } from "./options.ts";
 import {
   addRead,
@@ -181,7 +181,7 @@ export class Raft {
         if (!stale) onRequestVoteReply(state, from, message, now);
         break;
       case "AppendEntries":
-        if (stale) refuseAppend(state, from, message, message.prevLogIndex, -1);
+        if (stale) refuseAppend(state, from, { ...message, round: NO_ROUND }, message.prevLogIndex, -1);
         else onAppendEntries(state, from, message, now);
         break;
       case "AppendEntriesReply":
@@ -189,9 +189,9 @@ export class Raft {
         break;
       case "InstallSnapshot":
         if (stale) {
-          const { round, lastIncludedIndex } = message;
-          const refusal = { lastIncludedIndex, nextChunk: 0, installed: false };
-          this.#answer(from, { type: "InstallSnapshotReply", term: currentTerm(state), round, ...refusal });
+          const { lastIncludedIndex } = message;
+          const refusal = { round: NO_ROUND, lastIncludedIndex, nextChunk: 0, installed: false };
+          this.#answer(from, { type: "InstallSnapshotReply", term: currentTerm(state), ...refusal });
         } else onInstallSnapshot(state, from, message, now);
         break;
       case "InstallSnapshotReply":

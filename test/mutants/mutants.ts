@@ -192,8 +192,8 @@ const SNAPSHOTS: readonly Mutant[] = [
     "installed: installed || true,",
   ]),
   mutant("raft/raft.ts", "a snapshot of a former leader is taken", [
-    "        if (stale) {\n          const { round, lastIncludedIndex } = message;",
-    "        if (stale && message.chunk > 0) {\n          const { round, lastIncludedIndex } = message;",
+    "        if (stale) {\n          const { lastIncludedIndex } = message;",
+    "        if (stale && message.chunk > 0) {\n          const { lastIncludedIndex } = message;",
   ]),
   mutant("raft/snapshot.ts", "the log is compacted beyond the snapshot", [
     "state.log.compactTo(Math.max(0, keepFrom));",
@@ -275,6 +275,10 @@ const READS: readonly Mutant[] = [
   mutant("raft/reads.ts", "a round that began before the read confirms it", [
     "state.waitingReads.push({ id, from, round: state.round + 1, index });",
     "state.waitingReads.push({ id, from, round: state.round, index });",
+  ]),
+  mutant("raft/raft.ts", "the refusal of an earlier term's round confirms reads of the later one", [
+    "refuseAppend(state, from, { ...message, round: NO_ROUND }, message.prevLogIndex, -1)",
+    "refuseAppend(state, from, message, message.prevLogIndex, -1)",
   ]),
   mutant("actors/shell.ts", "a read is served before its index is applied", [
     "this.#queries.release(id, index);",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Outgoing, SnapshotInfo } from "../../src/raft/effects.ts";
-import type { InstallSnapshot, InstallSnapshotReply } from "../../src/raft/message.ts";
+import { type InstallSnapshot, type InstallSnapshotReply, NO_ROUND } from "../../src/raft/message.ts";
 import { Disk } from "./disk.ts";
 import { batch } from "./entries.ts";
 import { appendEntries, ELECTION_MS, Peer } from "./harness.ts";
@@ -327,7 +327,7 @@ describe("Figure 13, the follower: an RPC like any other", () => {
     const { wakeAt } = peer.raft;
     peer.now = 50;
     const reply = replyOf(peer.receive("b", made.chunk(0, { term: 4, round: 3 })));
-    expect(reply).toMatchObject({ term: 5, round: 3, lastIncludedIndex: 10, installed: false });
+    expect(reply).toMatchObject({ term: 5, round: NO_ROUND, lastIncludedIndex: 10, installed: false });
     expect([peer.raft.wakeAt, peer.raft.leader, peer.disk.saves]).toEqual([wakeAt, undefined, []]);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Outgoing } from "../../src/raft/effects.ts";
-import type { AppendEntries, AppendEntriesReply, Message } from "../../src/raft/message.ts";
+import { type AppendEntries, type AppendEntriesReply, type Message, NO_ROUND } from "../../src/raft/message.ts";
 import type { RaftOptions } from "../../src/raft/options.ts";
 import { Disk } from "./disk.ts";
 import { batch, pack, texts } from "./entries.ts";
@@ -480,6 +480,14 @@ describe("§5.3 what a leader learns of its followers", () => {
     expect(peer.raft.currentTerm).toBe(4);
     peer.receive("b", success(appendEntries({ term: 2, prevLogIndex: 5, prevLogTerm: 4 })));
     expect(peer.raft.commitIndex).toBe(1);
+  });
+
+  it("an earlier term's requests are refused, and the refusal names no round: it proves nothing to a leader of now", () => {
+    const peer = new Peer("b", Disk.holding(THREE, [1]));
+    peer.receive("a", appendEntries({ term: 5 }));
+    const request = appendEntries({ term: 4, prevLogIndex: 2, prevLogTerm: 1, round: 900 });
+    const replies = peer.receive("c", request).map(({ message }) => message);
+    expect(replies).toMatchObject([{ type: "AppendEntriesReply", term: 5, success: false, round: NO_ROUND }]);
   });
 
   it("a refusal for a stale term makes it step down and leaves the rest alone", () => {

@@ -167,7 +167,7 @@ function receiveAppendEntries(server: Server, from: string, message: AppendEntri
   const reply = (sent: Message) => {
     if (sent.type !== "AppendEntriesReply") return;
     demand(
-      sent.term === currentTerm && sent.round === round && sent.prevLogIndex === prevLogIndex,
+      sent.term === currentTerm && sent.round === (isCurrent ? round : 0) && sent.prevLogIndex === prevLogIndex,
       "replies",
       () => `round ${round} behind ${prevLogIndex}, received in term ${currentTerm}, is answered as another`,
     );

@@ -30,7 +30,7 @@ export function receiveInstallSnapshot(
     check: (reply: Message) => {
       if (reply.type !== "InstallSnapshotReply") return;
       demand(
-        reply.term === currentTerm && reply.round === round && reply.lastIncludedIndex === index,
+        reply.term === currentTerm && reply.round === (isCurrent ? round : 0) && reply.lastIncludedIndex === index,
         "replies",
         () =>
           `a chunk of the snapshot of ${index}, round ${round}, received in term ${currentTerm}, is answered as another`,

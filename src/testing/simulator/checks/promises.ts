@@ -5,6 +5,8 @@ import { expectThat } from "./violation.ts";
 interface Made {
   readonly leader: PeerId;
   readonly term: number;
+  /** Of the process that made it. */
+  readonly incarnation: number;
   readonly turn: Subject["current"];
   readonly until: number;
 }
@@ -36,8 +38,9 @@ export class Promises {
 
   sends(subject: Subject, to: PeerId, message: Message): void {
     if (message.type === "AppendEntriesReply" && message.success && this.#leaders.get(to) === message.term) {
-      const { current: turn } = subject;
-      this.#promises.set(subject.id, { leader: to, term: message.term, turn, until: turn.since + this.#forMs });
+      const { current: turn, incarnation } = subject;
+      const until = turn.since + this.#forMs;
+      this.#promises.set(subject.id, { leader: to, term: message.term, incarnation, turn, until });
     } else if (message.type === "PreVote") this.#check(subject, message.term - 1, "campaigns");
     else if (message.type === "PreVoteReply" && message.voteGranted) this.#check(subject, message.term, `helps ${to}`);
   }
@@ -47,6 +50,8 @@ export class Promises {
     // What one turn says to different peers leaves in any order.
     if (promise?.term !== term || promise.turn === subject.current || this.#leaders.get(promise.leader) !== term)
       return;
+    // A process that lost its disk to a later one, and does not know yet, is not bound by what that one says.
+    if (subject.incarnation < promise.incarnation) return;
     const { leader, until } = promise;
     const now = subject.now();
     expectThat(now >= until, "stands by its leader", () => {
