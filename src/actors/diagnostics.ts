@@ -35,7 +35,12 @@ export function publishEvent(supervisor: Supervisor, event: ClusterEvent): void 
   if (events.hasSubscribers) events.publish({ supervisor, event } satisfies EventDiagnostic);
 }
 
-/** Makes the call, and says so before and after if anybody listens. */
-export function tracePropose(propose: () => Promise<Proposed>, diagnostic: () => ProposeDiagnostic): Promise<Proposed> {
-  return proposals.hasSubscribers ? proposals.tracePromise(propose, diagnostic()) : propose();
+/** Whether anybody listens for calls of `propose`. */
+export function isProposeTraced(): boolean {
+  return proposals.hasSubscribers;
+}
+
+/** Makes the call, and says so before and after. */
+export function tracePropose(propose: () => Promise<Proposed>, diagnostic: ProposeDiagnostic): Promise<Proposed> {
+  return proposals.tracePromise(propose, diagnostic);
 }

@@ -4,6 +4,7 @@ import { decodeResults } from "../machine/codec.ts";
 import { EntryKind, packEntries } from "../raft/entry.ts";
 import type { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { Numbered } from "./numbered.ts";
 import {
   type AppliedEntry,
   type Consistency,
@@ -29,48 +30,46 @@ export interface Call {
   readonly minIndex: number;
   /** Called when the command is in the leader's log. */
   readonly onAppended: ((at: { index: number; term: number }) => void) | undefined;
-  /** Of a query, the index is that of the last entry that the answer reflects, and the term is 0. */
-  readonly settle: (result: Applied, index: number, term: number) => void;
-  readonly fail: (error: RaftError) => void;
   /** Its number in the lane that it was sent by; 0 before. */
   id: number;
 }
 
 /** Who owns the lanes, and hears what comes back. */
-export interface LaneOwner {
+export interface LaneOwner<Called extends Call> {
   /** Whom the peer takes for the leader. */
-  onLeader(lane: Lane, term: number, leader: PeerId | undefined): void;
-  onSettled(call: Call, result: Applied, index: number, term: number): void;
+  onLeader(lane: Lane<Called>, term: number, leader: PeerId | undefined): void;
+  /** Of a query, the index is that of the last entry that the answer reflects, and the term is 0. */
+  onSettled(call: Called, result: Applied, index: number, term: number): void;
   /** The peer did not take the call: nothing has happened. */
-  onRefused(call: Call, error: RaftError): void;
+  onRefused(call: Called, error: RaftError): void;
   onApplied(peer: PeerId, incarnation: number, entries: readonly AppliedEntry[]): void;
   onTrace(peer: PeerId, incarnation: number, steps: readonly TraceStep[]): void;
   /** The peer's thread has ended. `unsent` calls never reached it; what became of `sent` ones is not known. */
-  onClosed(lane: Lane, unsent: readonly Call[], sent: readonly Call[]): void;
+  onClosed(lane: Lane<Called>, unsent: readonly Called[], sent: readonly Called[]): void;
 }
 
 /**
  * The way from a client's thread to one start of a peer's. Calls of one turn of the event loop leave as one message, and
  * the peer's answers of one turn come back as one.
  */
-export class Lane {
+export class Lane<Called extends Call = Call> {
   readonly peer: PeerId;
   readonly #port: MessagePort;
-  readonly #owner: LaneOwner;
+  readonly #owner: LaneOwner<Called>;
   readonly #ring: () => void;
-  #unsent: Call[] = [];
-  readonly #sent = new Map<number, Call>();
+  #unsent: Called[] = [];
+  /** By the number that each call has in this lane. */
+  readonly #sent = new Numbered<Called>();
   /** How large the calls are that the peer has not answered, and nobody waits for any more. */
   readonly #abandoned = new Map<number, number>();
   #abandonedBytes = 0;
-  #nextId = 1;
   /** Resolves when the peer's thread has ended and its last words were heard. */
   readonly closed: Promise<void>;
   #resolveClosed = () => {};
   #isClosed = false;
 
   /** @param ring tells the peer that there is mail. */
-  constructor(peer: PeerId, port: MessagePort, ring: () => void, owner: LaneOwner) {
+  constructor(peer: PeerId, port: MessagePort, ring: () => void, owner: LaneOwner<Called>) {
     this.peer = peer;
     this.#port = port;
     this.#ring = ring;
@@ -100,15 +99,16 @@ export class Lane {
   }
 
   /** Hands a call over at the end of this turn of the event loop. */
-  add(call: Call): void {
+  add(call: Called): void {
     if (this.#unsent.length === 0) setImmediate(() => this.#flush());
     call.id = 0;
     this.#unsent.push(call);
   }
 
   /** The caller does not wait for this call any more. @returns whether the peer may have got it. */
-  forget(call: Call): boolean {
-    if (this.#sent.delete(call.id)) {
+  forget(call: Called): boolean {
+    if (this.#sent.get(call.id) === call) {
+      this.#sent.take(call.id);
       const bytes = call.data.byteLength + (call.kind === "propose" ? 0 : QUERY_OVERHEAD_BYTES);
       this.#abandoned.set(call.id, bytes);
       this.#abandonedBytes += bytes;
@@ -137,13 +137,13 @@ export class Lane {
       // Neighbours that want the same go together.
       const tellAppended = first.onAppended !== undefined;
       const { inSession } = first;
-      const firstId = this.#nextId;
+      const firstId = this.#sent.next;
       const data: Uint8Array[] = [];
       for (; at < calls.length; at++) {
         const call = calls[at];
         if (call?.kind !== "propose" || (call.onAppended !== undefined) !== tellAppended) break;
         if (call.inSession !== inSession) break;
-        this.#remember(call);
+        call.id = this.#sent.add(call);
         data.push(call.data);
       }
       const packed = packEntries(inSession ? EntryKind.sessionCommand : EntryKind.command, data);
@@ -153,25 +153,20 @@ export class Lane {
   }
 
   /** Posts the queries from `at` on that want the same. @returns where the first call stands that is not among them. */
-  #postQueries(calls: readonly Call[], at: number, consistency: Consistency, minIndex: number): number {
-    const firstId = this.#nextId;
+  #postQueries(calls: readonly Called[], at: number, consistency: Consistency, minIndex: number): number {
+    const firstId = this.#sent.next;
     const queries: Uint8Array[] = [];
     let bytes = 0;
     for (; at < calls.length && queries.length < MOST_QUERIES_TOGETHER && bytes < MOST_BYTES_TOGETHER; at++) {
       const call = calls[at];
       if (call?.kind !== consistency || call.minIndex !== minIndex) break;
-      this.#remember(call);
+      call.id = this.#sent.add(call);
       queries.push(call.data);
       bytes += call.data.byteLength;
     }
     const packed = packQueries(queries);
     this.#post({ kind: "query", firstId, count: queries.length, packed, consistency, minIndex }, packed.buffer);
     return at;
-  }
-
-  #remember(call: Call): void {
-    call.id = this.#nextId++;
-    this.#sent.set(call.id, call);
   }
 
   #post(request: LaneRequest, ...transfer: ArrayBufferLike[]): void {
@@ -182,7 +177,7 @@ export class Lane {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const unsent = this.#unsent;
-    const sent = [...this.#sent.values()];
+    const sent = this.#sent.values();
     this.#unsent = [];
     this.#sent.clear();
     this.#owner.onClosed(this, unsent, sent);
@@ -232,25 +227,22 @@ export class Lane {
 
   /** The peer has answered what nobody waits for. */
   #clear(id: number): void {
+    if (this.#abandoned.size === 0) return;
     this.#abandonedBytes -= this.#abandoned.get(id) ?? 0;
     this.#abandoned.delete(id);
   }
 
   #settle(id: number, result: Applied, index: number, term: number): void {
     this.#clear(id);
-    const call = this.#sent.get(id);
-    if (call === undefined) return;
-    this.#sent.delete(id);
-    this.#owner.onSettled(call, result, index, term);
+    const call = this.#sent.take(id);
+    if (call !== undefined) this.#owner.onSettled(call, result, index, term);
   }
 
   #refuse(firstId: number, count: number, error: ErrorData): void {
     for (let id = firstId; id < firstId + count; id++) {
       this.#clear(id);
-      const call = this.#sent.get(id);
-      if (call === undefined) continue;
-      this.#sent.delete(id);
-      this.#owner.onRefused(call, fromErrorData(error));
+      const call = this.#sent.take(id);
+      if (call !== undefined) this.#owner.onRefused(call, fromErrorData(error));
     }
   }
 }

@@ -4,10 +4,10 @@ import { aborted } from "./call-errors.ts";
 import type { Lane } from "./lane.ts";
 
 /** A peer that leads, and the way to it. */
-export interface Leader {
+export interface Leader<Route> {
   readonly peer: PeerId;
   readonly term: number;
-  readonly lane: Lane;
+  readonly lane: Route;
 }
 
 interface Waiter {
@@ -16,33 +16,33 @@ interface Waiter {
 }
 
 /** Who leads, by what the peers say whose lanes are open; and who waits to know. */
-export class Leaders {
+export class Leaders<Route extends Pick<Lane, "peer">> {
   /** Whom the peer of each lane takes for the leader. */
-  readonly #views = new Map<Lane, { readonly term: number; readonly leader: PeerId | undefined }>();
+  readonly #views = new Map<Route, { readonly term: number; readonly leader: PeerId | undefined }>();
   #waiters: Waiter[] = [];
-  #current: Leader | undefined;
+  #current: Leader<Route> | undefined;
   /** The latest term in which a leader was known. */
   #latestTerm = 0;
   #ended: RaftError | undefined;
 
   /** The one who leads in the latest term heard of; undefined while that is not known, or it cannot be reached. */
-  get current(): Leader | undefined {
+  get current(): Leader<Route> | undefined {
     return this.#current;
   }
 
   /** Whether the peer of a lane follows somebody, or leads. */
-  hasLeader(lane: Lane): boolean {
+  hasLeader(lane: Route): boolean {
     return this.#views.get(lane)?.leader !== undefined;
   }
 
   /** The peer of a lane has said whom it takes for the leader. @returns the leader, if there is another now. */
-  onView(lane: Lane, term: number, leader: PeerId | undefined): Leader | undefined {
+  onView(lane: Route, term: number, leader: PeerId | undefined): Leader<Route> | undefined {
     this.#views.set(lane, { term, leader });
     return this.#find();
   }
 
   /** The lane is closed. @returns the leader, if there is another now. */
-  onClosed(lane: Lane): Leader | undefined {
+  onClosed(lane: Route): Leader<Route> | undefined {
     this.#views.delete(lane);
     return this.#find();
   }
@@ -78,8 +78,8 @@ export class Leaders {
     for (const { reject } of this.#waiters.splice(0)) reject(error);
   }
 
-  #find(): Leader | undefined {
-    let found: Leader | undefined;
+  #find(): Leader<Route> | undefined {
+    let found: Leader<Route> | undefined;
     for (const [lane, { term, leader }] of this.#views) {
       // One who leads in an earlier term has not heard yet that it was deposed.
       if (leader !== lane.peer || term < this.#latestTerm) continue;

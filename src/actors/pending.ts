@@ -4,13 +4,14 @@ import type { LaneReply } from "./protocol.ts";
 /** Commands of one client that went into the log together. */
 interface Waiting<Result> {
   readonly client: number;
-  readonly firstId: number;
-  readonly firstIndex: number;
+  /** Of the first that has no answer; so is the index. */
+  firstId: number;
+  firstIndex: number;
   readonly lastIndex: number;
   readonly term: number;
   readonly bytes: number;
   /** Of the commands from the first on, as they are applied. */
-  readonly results: Result[];
+  results: Result[];
 }
 
 /** What to tell a client. */
@@ -64,6 +65,12 @@ export class PendingCommands<Result> {
     }
   }
 
+  /** Tells of what was applied, when others that came with it are still to be. */
+  takeResults(answers: Answer[]): void {
+    const head = this.#queue[0];
+    if (head !== undefined) this.#tellResults(head, answers);
+  }
+
   /** The state came by a snapshot of the leader: what became of the commands up to `index` cannot be told any more. */
   coveredBySnapshot(index: number, answers: Answer[]): void {
     const isCovered = (waiting: Waiting<Result>) => waiting.firstIndex <= index;
@@ -81,33 +88,30 @@ export class PendingCommands<Result> {
 
   /** @returns whether all of `waiting` has its answer. */
   #settle(waiting: Waiting<Result>, index: number, term: number, result: Result, answers: Answer[]): boolean {
-    const { client, firstId, firstIndex, lastIndex } = waiting;
     const superseded = waiting.term !== term;
     if (!superseded) {
       waiting.results.push(result);
-      if (index < lastIndex) return false;
+      if (index < waiting.lastIndex) return false;
     }
     this.#bytes -= waiting.bytes;
-    const count = waiting.results.length;
-    if (count > 0) {
-      const results = this.#encode(waiting.results);
-      answers.push({
-        client,
-        reply: { kind: "results", firstId, count, index: firstIndex, term: waiting.term, results },
-      });
-    }
+    this.#tellResults(waiting, answers);
     if (superseded) {
-      const message = `entry ${firstIndex + count} of term ${waiting.term} gave way to one of term ${term}`;
-      answers.push({
-        client,
-        reply: {
-          kind: "refused",
-          firstId: firstId + count,
-          count: lastIndex - firstIndex + 1 - count,
-          error: { code: "ERR_SUPERSEDED", message, outcome: "not-applied" },
-        },
-      });
+      const { client, firstId, firstIndex, lastIndex } = waiting;
+      const message = `entry ${firstIndex} of term ${waiting.term} gave way to one of term ${term}`;
+      const error = { code: "ERR_SUPERSEDED", message, outcome: "not-applied" } as const;
+      answers.push({ client, reply: { kind: "refused", firstId, count: lastIndex - firstIndex + 1, error } });
     }
     return true;
+  }
+
+  #tellResults(waiting: Waiting<Result>, answers: Answer[]): void {
+    const { client, firstId, firstIndex: index, term } = waiting;
+    const count = waiting.results.length;
+    if (count === 0) return;
+    const results = this.#encode(waiting.results);
+    waiting.results = [];
+    waiting.firstId += count;
+    waiting.firstIndex += count;
+    answers.push({ client, reply: { kind: "results", firstId, count, index, term, results } });
   }
 }

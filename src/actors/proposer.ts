@@ -9,6 +9,7 @@ import type { ClientNetwork } from "./client-network.ts";
 import { type Call, Lane, type LaneOwner } from "./lane.ts";
 import { type Leader, Leaders } from "./leaders.ts";
 import { CallMeter, type CallOutcome } from "./meter.ts";
+import { Numbered } from "./numbered.ts";
 import type { AppliedEntry, Consistency, TraceStep } from "./protocol.ts";
 
 /** A query whose peers die again and again may be what they die of. */
@@ -44,14 +45,20 @@ export interface CallResult {
 /** A call until it is settled. */
 interface Waiting extends Call {
   readonly to: PeerId | undefined;
-  readonly deadline: number;
+  readonly startedAt: number;
   readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
   readonly client: string | undefined;
   readonly via: ReadonlySet<PeerId> | undefined;
+  readonly resolve: (result: CallResult) => void;
+  readonly reject: (error: RaftError) => void;
+  onAbort: (() => void) | undefined;
+  /** Among all that wait. */
+  number: number;
   /** How many peers have ended before they answered it. */
   deaths: number;
   /** Where it was handed over. */
-  lane: Lane | undefined;
+  lane: Lane<Waiting> | undefined;
   /** A fault between the client and the peer took it, or its answer; the client cannot tell which. */
   isLost: boolean;
   /** The peer has answered, and the answer is on its way to the client. */
@@ -63,8 +70,8 @@ interface Waiting extends Call {
 /** What the owner of a proposer hears. */
 export interface ProposerEvents {
   readonly onLeader: (peer: PeerId, term: number) => void;
-  readonly onApplied: LaneOwner["onApplied"];
-  readonly onTrace: LaneOwner["onTrace"];
+  readonly onApplied: LaneOwner<Call>["onApplied"];
+  readonly onTrace: LaneOwner<Call>["onTrace"];
 }
 
 /**
@@ -73,12 +80,12 @@ export interface ProposerEvents {
  * the first has refused it; a query, which changes nothing, and a command in a session, which has no second effect, also
  * when its peer has died. One in a session, and a query, goes to every new leader as well: where it is may stand still.
  */
-export class Proposer implements LaneOwner {
+export class Proposer implements LaneOwner<Waiting> {
   /** Counts the calls that were submitted. */
   readonly calls = new CallMeter();
-  readonly #lanes = new Map<PeerId, Lane>();
-  readonly #leaders = new Leaders();
-  readonly #waiting = new Set<Waiting>();
+  readonly #lanes = new Map<PeerId, Lane<Waiting>>();
+  readonly #leaders = new Leaders<Lane<Waiting>>();
+  readonly #waiting = new Numbered<Waiting>();
   /** Those of `#waiting` that no leader was there for. */
   #unrouted: Waiting[] = [];
   #pendingBytes = 0;
@@ -126,61 +133,75 @@ export class Proposer implements LaneOwner {
   }
 
   submit(kind: "propose" | Consistency, data: Uint8Array, options: CallOptions): Promise<CallResult> {
-    const { to, timeoutMs, signal, onAppended, client, via, inSession = false, minIndex = 0 } = options;
     const startedAt = performance.now();
-    const count = (outcome: CallOutcome) => {
-      this.calls.settled(kind === "propose" ? "propose" : "query", outcome, startedAt);
-    };
-    const refuse = (error: RaftError): Promise<never> => {
-      count("not-applied");
-      return Promise.reject(error);
-    };
-    if (this.#ended !== undefined) return refuse(this.#ended);
-    if (signal?.aborted) return refuse(aborted(signal));
-    const refusal = invalidTimeout(timeoutMs) ?? this.overloaded(data.byteLength);
-    if (refusal !== undefined) return refuse(refusal);
+    const refusal = this.#refusal(data, options);
+    if (refusal !== undefined) {
+      this.calls.settled(kind === "propose" ? "propose" : "query", "not-applied", startedAt);
+      return Promise.reject(refusal);
+    }
     return new Promise((resolve, reject) => {
-      const done = () => {
-        this.#waiting.delete(call);
-        this.#pendingBytes -= data.byteLength;
-        signal?.removeEventListener("abort", onAbort);
-      };
+      const { to, timeoutMs, signal, onAppended, client, via, inSession = false, minIndex = 0 } = options;
       const call: Waiting = {
         kind,
         data,
-        onAppended,
-        to,
-        timeoutMs,
-        client,
-        via,
         inSession,
         minIndex,
-        isDoubtful: false,
-        deadline: startedAt + timeoutMs,
+        onAppended,
+        id: 0,
+        to,
+        startedAt,
+        timeoutMs,
+        signal,
+        client,
+        via,
+        resolve,
+        reject,
+        onAbort: undefined,
+        number: 0,
         deaths: 0,
         lane: undefined,
         isLost: false,
         isAnswered: false,
-        id: 0,
-        settle: (applied, index, term) => {
-          done();
-          count(applied.threw === undefined ? "ok" : "threw");
-          if (applied.threw !== undefined) reject(doubted(call.isDoubtful, machineThrew(kind, applied.threw)));
-          else resolve({ index, term, result: applied.result });
-        },
-        fail: (error) => {
-          done();
-          count(error.outcome === "unknown" ? "unknown" : "not-applied");
-          reject(doubted(call.isDoubtful, error));
-        },
+        isDoubtful: false,
       };
-      const onAbort = () => signal !== undefined && this.#giveUp(call, aborted(signal));
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waiting.add(call);
+      if (signal !== undefined) {
+        call.onAbort = () => this.#giveUp(call, aborted(signal));
+        signal.addEventListener("abort", call.onAbort, { once: true });
+      }
+      call.number = this.#waiting.add(call);
       this.#pendingBytes += data.byteLength;
-      this.#armTimer(call.deadline);
+      this.#armTimer(startedAt + timeoutMs);
       this.#route(call);
     });
+  }
+
+  #refusal(data: Uint8Array, { signal, timeoutMs }: CallOptions): RaftError | undefined {
+    if (this.#ended !== undefined) return this.#ended;
+    if (signal?.aborted) return aborted(signal);
+    return invalidTimeout(timeoutMs) ?? this.overloaded(data.byteLength);
+  }
+
+  #settle(call: Waiting, { result, threw }: Applied, index: number, term: number): void {
+    this.#done(call, threw === undefined ? "ok" : "threw");
+    if (threw === undefined) call.resolve({ index, term, result });
+    else call.reject(doubted(call.isDoubtful, machineThrew(call.kind, threw)));
+  }
+
+  #fail(call: Waiting, error: RaftError): void {
+    this.#done(call, error.outcome === "unknown" ? "unknown" : "not-applied");
+    call.reject(doubted(call.isDoubtful, error));
+  }
+
+  #done(call: Waiting, outcome: CallOutcome): void {
+    const { number, data, signal, onAbort, kind, startedAt } = call;
+    this.#waiting.take(number);
+    this.#pendingBytes -= data.byteLength;
+    if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort);
+    this.calls.settled(kind === "propose" ? "propose" : "query", outcome, startedAt);
+  }
+
+  #isWaiting(call: Waiting): boolean {
+    return this.#waiting.get(call.number) === call;
   }
 
   /** The error of a call that there is no room for, if it takes `bytes` beside those that wait already. */
@@ -197,7 +218,7 @@ export class Proposer implements LaneOwner {
 
   /** Tries again for those that found no way to the leader: there may be one now. */
   reroute(): void {
-    for (const call of this.#unrouted.splice(0)) if (this.#waiting.has(call)) this.#route(call);
+    for (const call of this.#unrouted.splice(0)) if (this.#isWaiting(call)) this.#route(call);
   }
 
   /** Settles all that waits; nothing is taken any more. */
@@ -205,30 +226,28 @@ export class Proposer implements LaneOwner {
     if (this.#ended !== undefined) return;
     this.#ended = error;
     clearTimeout(this.#timer);
-    for (const call of [...this.#waiting]) this.#giveUp(call, error);
+    for (const call of this.#waiting.values()) this.#giveUp(call, error);
     this.#leaders.end(error);
     for (const lane of this.#lanes.values()) lane.close();
     this.#lanes.clear();
   }
 
-  onLeader(lane: Lane, term: number, leader: PeerId | undefined): void {
+  onLeader(lane: Lane<Waiting>, term: number, leader: PeerId | undefined): void {
     this.#follow(this.#leaders.onView(lane, term, leader));
     // A follower may do for those that cannot reach the leader.
     if (leader !== undefined) this.reroute();
   }
 
-  onSettled(call: Call, result: Applied, index: number, term: number): void {
-    this.#answered(call as Waiting, () => call.settle(result, index, term));
+  onSettled(call: Waiting, result: Applied, index: number, term: number): void {
+    const delayMs = this.#answerDelay(call);
+    if (delayMs === 0) this.#settle(call, result, index, term);
+    else if (delayMs !== undefined) this.#later(call, delayMs, () => this.#settle(call, result, index, term));
   }
 
-  onRefused(call: Call, error: RaftError): void {
-    const waiting = call as Waiting;
-    this.#answered(waiting, () => {
-      waiting.lane = undefined;
-      if (waiting.to === undefined && error.code === "ERR_NOT_LEADER") this.#route(waiting);
-      else if (waiting.inSession && error.code === "ERR_SUPERSEDED") this.#route(waiting);
-      else call.fail(error);
-    });
+  onRefused(call: Waiting, error: RaftError): void {
+    const delayMs = this.#answerDelay(call);
+    if (delayMs === 0) this.#refused(call, error);
+    else if (delayMs !== undefined) this.#later(call, delayMs, () => this.#refused(call, error));
   }
 
   onApplied(peer: PeerId, incarnation: number, entries: readonly AppliedEntry[]): void {
@@ -239,18 +258,18 @@ export class Proposer implements LaneOwner {
     this.#events.onTrace(peer, incarnation, steps);
   }
 
-  onClosed(lane: Lane, unsent: readonly Call[], sent: readonly Call[]): void {
+  onClosed(lane: Lane<Waiting>, unsent: readonly Waiting[], sent: readonly Waiting[]): void {
     if (this.#lanes.get(lane.peer) === lane) this.#lanes.delete(lane.peer);
-    for (const call of [...unsent, ...sent]) (call as Waiting).lane = undefined;
+    for (const call of [...unsent, ...sent]) call.lane = undefined;
     this.#follow(this.#leaders.onClosed(lane));
-    for (const call of unsent) this.#route(call as Waiting);
+    for (const call of unsent) this.#route(call);
     for (const call of sent) {
       const cause = new RaftError("ERR_PEER_DOWN", `${lane.peer} ended before it answered`, { outcome: "unknown" });
-      const waiting = call as Waiting;
-      if (call.inSession) this.#handOn(waiting);
-      else if (call.kind === "propose") call.fail(unknownOutcome(`${lane.peer} ended before it answered`, cause));
-      else if (++waiting.deaths >= MOST_DEATHS) call.fail(cause);
-      else this.#route(waiting);
+      if (call.inSession) this.#handOn(call);
+      else if (call.kind === "propose")
+        this.#fail(call, unknownOutcome(`${lane.peer} ended before it answered`, cause));
+      else if (++call.deaths >= MOST_DEATHS) this.#fail(call, cause);
+      else this.#route(call);
     }
   }
 
@@ -264,9 +283,9 @@ export class Proposer implements LaneOwner {
   #route(call: Waiting): void {
     const lane = this.#laneFor(call);
     const fate = lane === undefined ? "blocked" : this.#network.fate(call.client, lane.peer);
-    if (this.#ended !== undefined) call.fail(this.#ended);
+    if (this.#ended !== undefined) this.#fail(call, this.#ended);
     else if (lane === undefined && call.to !== undefined) {
-      call.fail(new RaftError("ERR_PEER_DOWN", `${call.to} is not running`));
+      this.#fail(call, new RaftError("ERR_PEER_DOWN", `${call.to} is not running`));
     } else if (lane === undefined || (fate === "blocked" && call.to === undefined)) {
       call.lane = undefined;
       this.#unrouted.push(call);
@@ -277,37 +296,46 @@ export class Proposer implements LaneOwner {
     } else this.#handOver(call, lane);
   }
 
-  #handOver(call: Waiting, lane: Lane): void {
+  #handOver(call: Waiting, lane: Lane<Waiting>): void {
     // Either may have ended on the way.
-    if (!this.#waiting.has(call)) return;
+    if (!this.#isWaiting(call)) return;
     if (this.#lanes.get(lane.peer) !== lane) this.#route(call);
     else if (lane.abandonedBytes + call.data.byteLength > this.#maxPendingBytes) {
       const message = `${lane.peer} has not answered ${lane.abandonedBytes} bytes of calls that were given up`;
-      call.fail(new RaftError("ERR_OVERLOADED", message));
+      this.#fail(call, new RaftError("ERR_OVERLOADED", message));
     } else {
       call.lane = lane;
       lane.add(call);
     }
   }
 
-  /** An answer came in from the peer; the client gets it if no fault takes it. */
-  #answered(call: Waiting, receive: () => void): void {
+  /** An answer came in from the peer. @returns after how long the client gets it; undefined: not at all. */
+  #answerDelay(call: Waiting): number | undefined {
     // It was asked in two places, and has its answer from the other.
-    if (!this.#waiting.has(call)) return;
+    if (!this.#isWaiting(call)) return undefined;
     const peer = call.lane?.peer;
     const fate = peer === undefined ? { delayMs: 0 } : this.#network.fate(call.client, peer);
-    if (typeof fate === "string") call.isLost = true;
-    else if (fate.delayMs === 0) receive();
-    else {
-      call.isAnswered = true;
-      setTimeout(() => {
-        call.isAnswered = false;
-        if (this.#waiting.has(call)) receive();
-      }, fate.delayMs);
-    }
+    if (typeof fate !== "string") return fate.delayMs;
+    call.isLost = true;
+    return undefined;
   }
 
-  #laneFor(call: Waiting): Lane | undefined {
+  #later(call: Waiting, delayMs: number, receive: () => void): void {
+    call.isAnswered = true;
+    setTimeout(() => {
+      call.isAnswered = false;
+      if (this.#isWaiting(call)) receive();
+    }, delayMs);
+  }
+
+  #refused(call: Waiting, error: RaftError): void {
+    call.lane = undefined;
+    if (call.to === undefined && error.code === "ERR_NOT_LEADER") this.#route(call);
+    else if (call.inSession && error.code === "ERR_SUPERSEDED") this.#route(call);
+    else this.#fail(call, error);
+  }
+
+  #laneFor(call: Waiting): Lane<Waiting> | undefined {
     const { to, kind } = call;
     if (to !== undefined) return this.#lanes.get(to);
     const { current } = this.#leaders;
@@ -326,12 +354,12 @@ export class Proposer implements LaneOwner {
   }
 
   /** There is a new leader, if one is given: what waits goes there. */
-  #follow(leader: Leader | undefined): void {
+  #follow(leader: Leader<Lane<Waiting>> | undefined): void {
     if (leader === undefined) return;
     const { peer, term } = leader;
     this.#events.onLeader(peer, term);
     this.reroute();
-    for (const call of [...this.#waiting]) {
+    for (const call of this.#waiting.values()) {
       const { lane, to, kind, inSession } = call;
       if (lane === undefined || lane === leader.lane || !this.#reaches(call, peer)) continue;
       const isQuery = kind !== "propose" && to === undefined;
@@ -346,8 +374,8 @@ export class Proposer implements LaneOwner {
   #giveUp(call: Waiting, cause: RaftError): void {
     const isWithPeer = call.lane?.forget(call) ?? false;
     const handedOver = call.isLost || call.isAnswered || call.isDoubtful || isWithPeer;
-    if (handedOver && call.kind === "propose") call.fail(unknownOutcome(cause.message, cause));
-    else call.fail(cause);
+    if (handedOver && call.kind === "propose") this.#fail(call, unknownOutcome(cause.message, cause));
+    else this.#fail(call, cause);
   }
 
   /** One timer for all deadlines: most calls are answered long before theirs. */
@@ -363,11 +391,12 @@ export class Proposer implements LaneOwner {
   #expire(): void {
     const now = performance.now();
     let next = Number.POSITIVE_INFINITY;
-    for (const call of [...this.#waiting]) {
-      if (call.deadline > now) next = Math.min(next, call.deadline);
+    for (const call of this.#waiting.values()) {
+      const deadline = call.startedAt + call.timeoutMs;
+      if (deadline > now) next = Math.min(next, deadline);
       else this.#giveUp(call, timedOut(call));
     }
-    this.#unrouted = this.#unrouted.filter((call) => this.#waiting.has(call));
+    this.#unrouted = this.#unrouted.filter((call) => this.#isWaiting(call));
     this.#timerAt = Number.POSITIVE_INFINITY;
     if (next < Number.POSITIVE_INFINITY) this.#armTimer(next);
   }

@@ -1,10 +1,10 @@
 import { type Applied, answerQuery, applyCommand } from "../machine/apply.ts";
-import { decode, encodeResults } from "../machine/codec.ts";
+import { decode, decodeWithin, encodeResults } from "../machine/codec.ts";
 import { Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
 import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
-import { type Batch, EntryKind, forEachEntry } from "../raft/entry.ts";
+import { EntryKind, type EntryReader } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import type { AppliedState, MachineChange, StoredState } from "../storage/store.ts";
@@ -32,6 +32,8 @@ export class Replica {
   #lastTime = 0;
   /** Whether a durable machine's state is not what the store has. */
   #hasChanged = false;
+  /** What the state machine was given last. */
+  #command: unknown;
 
   /** @param id names the peer in errors. */
   constructor(id: PeerId, machine: StateMachine | DurableState, calls: Pick<MachineCalls, "enter" | "leave">) {
@@ -75,18 +77,26 @@ export class Replica {
   }
 
   /**
-   * Applies the entries of a committed batch that are not applied yet, and tells what each came to.
+   * Applies entries up to `last`, and tells what each came to.
+   * @param entries stands before the first that is not applied yet.
+   * @param onApplied `command` is what the state machine was given; undefined when it was not asked.
    * @throws what the store throws that a durable machine reads from; so does `answer`.
    */
-  apply(batch: Batch, onApplied: (index: number, applied: Applied, kind: EntryKind, command: unknown) => void): void {
-    const { term, time } = batch;
+  apply(
+    entries: EntryReader,
+    last: number,
+    onApplied: (index: number, applied: Applied, kind: EntryKind, command: unknown) => void,
+  ): void {
+    const { term, time } = entries.batch;
     this.#lastTime = time;
     this.#hasChanged = true;
-    forEachEntry(batch, this.#lastApplied + 1, (index, kind, data) => {
-      const { applied, command } = this.#applyEntry(kind, data, { index, term, time });
+    while (entries.index < last && entries.next()) {
+      const { index, kind } = entries;
+      this.#command = undefined;
+      const applied = this.#applyEntry(entries, { index, term, time });
       this.#lastApplied = index;
-      onApplied(index, applied, kind, command);
-    });
+      onApplied(index, applied, kind, this.#command);
+    }
   }
 
   /** Asks the state machine as it is after the entry that was applied last. */
@@ -193,27 +203,25 @@ export class Replica {
     }
   }
 
-  /** @returns what the entry came to, and the command that was given to the state machine. */
-  #applyEntry(kind: EntryKind, data: Uint8Array, at: ApplyContext): { applied: Applied; command?: unknown } {
-    let command: unknown;
-    const carryOut = (encoded: Uint8Array) => {
-      command = decode(encoded);
-      this.#calls.enter("apply", at.index);
-      const applied = applyCommand(this.#machine, command, at);
-      this.#calls.leave();
-      this.#durable?.checkReadings();
-      return applied;
-    };
-    switch (kind) {
+  #applyEntry(entries: EntryReader, at: ApplyContext): Applied {
+    const { bytes } = entries.batch;
+    switch (entries.kind) {
       case EntryKind.command:
-        return { applied: carryOut(data), command };
-      case EntryKind.sessionCommand: {
-        const applied = this.#sessions.apply(data, at, carryOut);
-        return { applied, command };
-      }
+        return this.#carryOut(bytes, entries.start, entries.end, at);
+      case EntryKind.sessionCommand:
+        return this.#sessions.apply(entries.data, at, (command) => this.#carryOut(command, 0, command.byteLength, at));
       default:
-        return { applied: NOTHING };
+        return NOTHING;
     }
+  }
+
+  #carryOut(bytes: Uint8Array, start: number, end: number, at: ApplyContext): Applied {
+    this.#command = decodeWithin(bytes, start, end);
+    this.#calls.enter("apply", at.index);
+    const applied = applyCommand(this.#machine, this.#command, at);
+    this.#calls.leave();
+    this.#durable?.checkReadings();
+    return applied;
   }
 }
 

@@ -3,7 +3,7 @@ import { encodeResults } from "../machine/codec.ts";
 import { isDurable } from "../machine/load.ts";
 import type { AnyStateMachine } from "../machine/state-machine.ts";
 import { EMPTY_SAVE, type Save, type SnapshotInfo } from "../raft/effects.ts";
-import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
+import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES, EntryReader } from "../raft/entry.ts";
 import type { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
@@ -13,10 +13,11 @@ import { DurableState } from "./durable-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import { Outbox } from "./outbox.ts";
 import { OwnSnapshots } from "./own-snapshots.ts";
-import { type Answer, PendingCommands } from "./pending.ts";
+import { PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest, Trace, TraceStep } from "./protocol.ts";
 import { Queries, type QueryBatch } from "./queries.ts";
 import { describeApplied, Replica } from "./replica.ts";
+import { Replies } from "./replies.ts";
 import { createRaft as createPlainRaft, type RaftFactory } from "./traced-raft.ts";
 import { type Delivery, decodeFrames, type Packet } from "./wire.ts";
 
@@ -25,8 +26,12 @@ import { type Delivery, decodeFrames, type Packet } from "./wire.ts";
  * started again has all its log to apply, and is to answer those who want its vote meanwhile.
  */
 const APPLY_MS_PER_TURN = 5;
-/** How much of the log is fetched at once to be applied: a turn that runs out of time has fetched little for nothing. */
+/** How much of the log is fetched from the store at once to be applied: a turn that runs out of time has fetched little for nothing. */
 const APPLY_BYTES_AT_ONCE = 16 << 10;
+/** After so many entries the time is looked at. */
+const ENTRIES_A_PORTION = 64;
+/** After so many entries clients hear of their results, and can go on while more are applied. */
+const ENTRIES_AN_ANSWER = 256;
 
 /**
  * What a durable machine has written waits this long for a save that takes it along, in milliseconds, so that it costs
@@ -83,7 +88,7 @@ export class Shell {
   readonly #raft: Raft;
   readonly #pending = new PendingCommands<Applied>(encodeResults);
   readonly #outbox: Outbox;
-  readonly #clients = new Set<number>();
+  readonly #replies: Replies;
   readonly #replica: Replica;
   /** When the state of a durable machine is saved for its own sake. */
   #flushAt = Number.POSITIVE_INFINITY;
@@ -91,7 +96,6 @@ export class Shell {
   /** Whether the store has records to remove that nothing refers to any more. */
   #mustSweep = true;
   readonly #queries = new Queries();
-  #answers: Answer[] = [];
   #announced: { readonly term: number; readonly leader: PeerId | undefined } | undefined;
   /** Those that clients were not told yet; with the option `trace` alone there are any. */
   #steps: TraceStep[] = [];
@@ -99,6 +103,7 @@ export class Shell {
   constructor(options: ShellOptions) {
     this.#options = options;
     const { store, raft, clock, trace, machine, calls, createRaft = createPlainRaft } = options;
+    this.#replies = new Replies(options.reply);
     this.#outbox = new Outbox({
       group: options.group,
       from: raft.id,
@@ -156,8 +161,8 @@ export class Shell {
 
   /** A client came; it is told who leads, now and whenever that changes. */
   addClient(client: number): void {
-    this.#clients.add(client);
-    this.#answers.push({ client, reply: this.#leaderNews() });
+    this.#replies.addClient(client);
+    this.#replies.add(client, this.#leaderNews());
   }
 
   /** Mail from the network. */
@@ -197,7 +202,7 @@ export class Shell {
       case "cancel":
         if (this.#queries.cancel(client, request.id)) {
           const error: ErrorData = { code: "ERR_ABORTED", message: "nobody waits for it", outcome: "not-applied" };
-          this.#answers.push({ client, reply: { kind: "refused", firstId: request.id, count: 1, error } });
+          this.#replies.add(client, { kind: "refused", firstId: request.id, count: 1, error });
         }
         break;
       default:
@@ -214,9 +219,18 @@ export class Shell {
     this.#announceLeader();
     this.#snapshots.continue(() => clock.now());
     let hasSaved = false;
+    let isLate = false;
     for (let effects = this.#raft.effects(); effects !== undefined; effects = this.#raft.effects()) {
       this.#outbox.send(effects.before);
+      for (const { id, index } of effects.reads) this.#queries.release(id, index);
+      for (const id of effects.refusedReads) this.#refuseRead(id);
       if (effects.save !== undefined) {
+        // What is committed does not wait for a leader's own disk: its followers write meanwhile what it has just sent.
+        // A follower's word is waited for, so it writes first.
+        if (this.#raft.role === "leader" && !isLate) {
+          isLate = !this.#apply();
+          this.#tell();
+        }
         this.#save(effects.save);
         hasSaved = true;
         now = clock.now();
@@ -230,14 +244,12 @@ export class Shell {
         this.#announceLeader();
       }
       this.#outbox.send(effects.after);
-      for (const { id, index } of effects.reads) this.#queries.release(id, index);
-      for (const id of effects.refusedReads) this.#refuseRead(id);
     }
-    this.#apply();
+    this.#replies.saved();
+    if (!isLate) this.#apply();
     this.#flushState(clock.now());
     this.#snapshots.begin(now);
-    this.#options.publish();
-    this.#flush();
+    this.#tell();
     // Every save removes a little of what is not needed any more; a turn without one has the time for it too.
     if (this.#mustSweep && !hasSaved) this.#mustSweep = store.sweep();
     this.#snapshots.rest(() => clock.now(), began);
@@ -274,7 +286,7 @@ export class Shell {
     this.#pending.add(client, firstId, appended, bytes);
     if (tellAppended) {
       const { firstIndex: index, term } = appended;
-      this.#answers.push({ client, reply: { kind: "appended", firstId, count, index, term } });
+      this.#replies.addAfterSave(client, { kind: "appended", firstId, count, index, term });
     }
   }
 
@@ -287,7 +299,7 @@ export class Shell {
     const { raft, maxPendingBytes } = this.#options;
     const message = `${bytes} bytes wait at ${raft.id} already, of ${maxPendingBytes} allowed`;
     const error: ErrorData = { code: "ERR_OVERLOADED", message, outcome: "not-applied" };
-    this.#answers.push({ client, reply: { kind: "refused", firstId, count, error } });
+    this.#replies.add(client, { kind: "refused", firstId, count, error });
   }
 
   #query(query: QueryBatch, consistency: Consistency): void {
@@ -323,47 +335,70 @@ export class Shell {
     const hint = leader === undefined ? "no leader is known" : `${leader} does`;
     const message = `${id} does not lead in term ${currentTerm}; ${hint}`;
     const error: ErrorData = { code: "ERR_NOT_LEADER", message, outcome: "not-applied", leader };
-    this.#answers.push({ client, reply: { kind: "refused", firstId, count, error } });
+    this.#replies.add(client, { kind: "refused", firstId, count, error });
   }
 
-  /** Brings the state machine up to the commit index (Figure 2: one at a time, in order, each once). */
-  #apply(): void {
+  /**
+   * Brings the state machine up to the commit index (Figure 2: one at a time, in order, each once), and answers the queries
+   * that wait for that.
+   * @returns false when time ran out.
+   */
+  #apply(): boolean {
+    const replica = this.#replica;
     const { commitIndex, log } = this.#raft;
-    const { clock } = this.#options;
-    const until = clock.now() + APPLY_MS_PER_TURN;
-    let isLate = false;
-    while (this.#replica.lastApplied < commitIndex && !isLate) {
-      for (const batch of log.read(this.#replica.lastApplied + 1, commitIndex, APPLY_BYTES_AT_ONCE)) {
-        this.#applyBatch(batch);
-        isLate = clock.now() >= until;
-        if (isLate) break;
+    const until = this.#options.clock.now() + APPLY_MS_PER_TURN;
+    let isInTime = true;
+    while (replica.lastApplied < commitIndex && isInTime) {
+      for (const batch of log.batchesFrom(replica.lastApplied + 1, APPLY_BYTES_AT_ONCE)) {
+        isInTime = this.#applyBatch(batch, Math.min(batch.lastIndex, commitIndex), until);
+        if (!isInTime || batch.lastIndex >= commitIndex) break;
       }
     }
-    for (const query of this.#queries.takeReady(this.#replica.lastApplied)) this.#answer(query);
+    for (const query of this.#queries.takeReady(replica.lastApplied)) this.#answer(query);
+    return isInTime;
   }
 
   #answer(query: QueryBatch): void {
-    this.#answers.push(this.#replica.answer(query));
+    this.#replies.ready.push(this.#replica.answer(query));
   }
 
-  #applyBatch(batch: Batch): void {
+  /** Applies what is left of a batch, up to `last`. @returns false when it was late, and may have ended before. */
+  #applyBatch(batch: Batch, last: number, until: number): boolean {
+    const replica = this.#replica;
+    const entries = new EntryReader(batch, replica.lastApplied + 1);
+    let untold = 0;
+    while (replica.lastApplied < last) {
+      const before = replica.lastApplied;
+      this.#applyPortion(entries, Math.min(last, before + ENTRIES_A_PORTION));
+      if (this.#options.clock.now() >= until) return false;
+      untold += replica.lastApplied - before;
+      if (untold < ENTRIES_AN_ANSWER || replica.lastApplied === last) continue;
+      untold = 0;
+      this.#pending.takeResults(this.#replies.ready);
+      this.#tell();
+    }
+    return true;
+  }
+
+  #applyPortion(entries: EntryReader, last: number): void {
     const { trace, clock, store } = this.#options;
-    const { term } = batch;
+    const { term } = entries.batch;
     const firstIndex = this.#replica.lastApplied + 1;
-    const entries: AppliedEntry[] = [];
-    this.#replica.apply(batch, (index, applied, kind, command) => {
-      this.#pending.applied(index, term, applied, this.#answers);
-      if (trace !== false) entries.push(describeApplied(index, term, kind, command));
+    const applied: AppliedEntry[] = [];
+    this.#replica.apply(entries, last, (index, result, kind, command) => {
+      this.#pending.applied(index, term, result, this.#replies.ready);
+      if (trace !== false) applied.push(describeApplied(index, term, kind, command));
     });
-    if (trace !== false) this.#tellAll({ kind: "applied", incarnation: store.state.incarnation, entries });
-    if (trace === true) this.#steps.push({ at: clock.now(), kind: "apply", firstIndex, lastIndex: batch.lastIndex });
+    if (trace !== false)
+      this.#replies.addForAll({ kind: "applied", incarnation: store.state.incarnation, entries: applied });
+    if (trace === true) this.#steps.push({ at: clock.now(), kind: "apply", firstIndex, lastIndex: last });
   }
 
   /** §7: begins anew from a snapshot. */
   #restore(snapshot: SnapshotInfo): void {
     this.#snapshots.end();
     this.#replica.restore(snapshot, this.#options.store.readSnapshot());
-    this.#pending.coveredBySnapshot(snapshot.index, this.#answers);
+    this.#pending.coveredBySnapshot(snapshot.index, this.#replies.ready);
   }
 
   #leaderNews(): LaneReply {
@@ -374,26 +409,20 @@ export class Shell {
     const { currentTerm, leader } = this.#raft;
     if (this.#announced?.term === currentTerm && this.#announced.leader === leader) return;
     this.#announced = { term: currentTerm, leader };
-    this.#tellAll(this.#leaderNews());
+    this.#replies.addForAll(this.#leaderNews());
   }
 
-  #tellAll(reply: LaneReply): void {
-    for (const client of this.#clients) this.#answers.push({ client, reply });
-  }
-
-  #flush(): void {
+  /** Clients hear of what this turn has brought so far. */
+  #tell(): void {
+    this.#options.publish();
     if (this.#steps.length > 0) {
-      this.#tellAll({ kind: "trace", incarnation: this.#options.store.state.incarnation, steps: this.#steps });
+      this.#replies.addForAll({
+        kind: "trace",
+        incarnation: this.#options.store.state.incarnation,
+        steps: this.#steps,
+      });
       this.#steps = [];
     }
-    if (this.#answers.length === 0) return;
-    const replies = new Map<number, LaneReply[]>();
-    for (const { client, reply } of this.#answers) {
-      const queue = replies.get(client);
-      if (queue === undefined) replies.set(client, [reply]);
-      else queue.push(reply);
-    }
-    this.#answers = [];
-    for (const [client, queue] of replies) this.#options.reply(client, queue);
+    this.#replies.tell();
   }
 }

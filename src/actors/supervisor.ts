@@ -8,7 +8,7 @@ import { Board, createBoard } from "./board.ts";
 import { invalidFreshness } from "./call-options.ts";
 import { ClientNetwork } from "./client-network.ts";
 import { Control } from "./control.ts";
-import { publishEvent, tracePropose } from "./diagnostics.ts";
+import { isProposeTraced, publishEvent, tracePropose } from "./diagnostics.ts";
 import { type ClusterDirectory, openDirectory } from "./directory.ts";
 import { type ClusterEvents, EventFeed, type EventsOptions } from "./event-feed.ts";
 import type { Faults } from "./fault-control.ts";
@@ -298,13 +298,17 @@ export class Supervisor {
     return this.stop();
   }
 
-  async #propose(command: unknown, options: ProposeOptions, to: PeerId | undefined): Promise<Proposed> {
-    const data = encode(command, "command", this.#options.maxCommandBytes);
-    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, onAppended, client } = options;
-    return tracePropose(
-      () => this.#proposer.submit("propose", data, { to, timeoutMs, signal, onAppended, client }),
-      () => ({ supervisor: this, command, peer: to }),
-    );
+  /** Not async: it would cost two promises more, and each command passes here. */
+  #propose(command: unknown, options: ProposeOptions, to: PeerId | undefined): Promise<Proposed> {
+    try {
+      const data = encode(command, "command", this.#options.maxCommandBytes);
+      const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, onAppended, client } = options;
+      const call = { to, timeoutMs, signal, onAppended, client, via: undefined };
+      if (!isProposeTraced()) return this.#proposer.submit("propose", data, call);
+      return tracePropose(() => this.#proposer.submit("propose", data, call), { supervisor: this, command, peer: to });
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async #query(query: unknown, options: QueryOptions, to: PeerId | undefined): Promise<CallResult> {

@@ -26,17 +26,27 @@ const MAX_BYTES = 8 << 20;
 /** About what a change takes beside its key and value. */
 const CHANGE_BYTES = 128;
 
-interface Kept {
-  readonly change: KeyValueChange;
-  readonly bytes: number;
+/** What a command has made of a key. Never written to again. */
+interface Written {
+  readonly key: string;
+  readonly value: unknown;
+  readonly version: number;
 }
 
-/** The latest changes of a map. It is no part of the replicated state: a peer that began with a snapshot has none before. */
+/**
+ * The latest changes of a map. It is no part of the replicated state: a peer that began with a snapshot has none before.
+ *
+ * What is kept outlives many young collections, so that each object more would be copied again and again: it is what the map
+ * has itself, and numbers.
+ */
 export class ChangeHistory {
   /** All changes behind this index are here. */
   #complete: number;
-  #changes: (Kept | undefined)[] = [];
-  /** Of `#changes`, how many at the front are dropped. Nothing is left there that could keep a value alive. */
+  /** Of each change, in order: what was written, its index, and about how many bytes it takes. */
+  #written: (Written | undefined)[] = [];
+  #indices: number[] = [];
+  #sizes: number[] = [];
+  /** Of these, how many at the front are dropped. Nothing is left there that could keep a value alive. */
   #dropped = 0;
   #bytes = 0;
   readonly #maxChanges: number;
@@ -46,21 +56,25 @@ export class ChangeHistory {
     this.#maxChanges = maxChanges;
   }
 
-  add(change: KeyValueChange): void {
-    const bytes = CHANGE_BYTES + 2 * change.key.length + memoryOf(change.value);
-    this.#changes.push({ change, bytes });
+  /** @param written the value is undefined, and the version 0, of a key that was deleted. */
+  add(index: number, written: Written): void {
+    const bytes = CHANGE_BYTES + 2 * written.key.length + memoryOf(written.value);
+    this.#written.push(written);
+    this.#indices.push(index);
+    this.#sizes.push(bytes);
     this.#bytes += bytes;
-    while (this.#changes.length - this.#dropped > this.#maxChanges || this.#bytes > MAX_BYTES) {
-      const oldest = this.#changes[this.#dropped];
-      if (oldest === undefined) break;
-      this.#bytes -= oldest.bytes;
-      this.#complete = oldest.change.index;
-      this.#changes[this.#dropped] = undefined;
+    const { length } = this.#written;
+    while (this.#dropped < length && (length - this.#dropped > this.#maxChanges || this.#bytes > MAX_BYTES)) {
+      this.#bytes -= this.#sizes[this.#dropped] ?? 0;
+      this.#complete = this.#indices[this.#dropped] ?? this.#complete;
+      this.#written[this.#dropped] = undefined;
       this.#dropped++;
     }
     // Now and then, since moving the rest costs.
     if (this.#dropped > this.#maxChanges) {
-      this.#changes = this.#changes.slice(this.#dropped);
+      this.#written = this.#written.slice(this.#dropped);
+      this.#indices = this.#indices.slice(this.#dropped);
+      this.#sizes = this.#sizes.slice(this.#dropped);
       this.#dropped = 0;
     }
   }
@@ -70,22 +84,24 @@ export class ChangeHistory {
     const firstIndex = this.#complete + 1;
     const changes: KeyValueChange[] = [];
     if (after < this.#complete) return { changes, firstIndex, upTo: undefined };
-    for (let at = this.#firstBehind(after); at < this.#changes.length; at++) {
-      const change = this.#changes[at]?.change;
-      if (change === undefined || !fits(change.key)) continue;
-      const last = changes.at(-1)?.index ?? change.index;
-      if (changes.length >= limit && change.index !== last) return { changes, firstIndex, upTo: last };
-      changes.push(change);
+    for (let at = this.#firstBehind(after); at < this.#written.length; at++) {
+      const written = this.#written[at];
+      const index = this.#indices[at] ?? 0;
+      if (written === undefined || !fits(written.key)) continue;
+      const last = changes.at(-1)?.index ?? index;
+      if (changes.length >= limit && index !== last) return { changes, firstIndex, upTo: last };
+      const { key, value, version } = written;
+      changes.push({ index, key, value, version });
     }
     return { changes, firstIndex, upTo: undefined };
   }
 
   #firstBehind(after: number): number {
     let low = this.#dropped;
-    let high = this.#changes.length;
+    let high = this.#indices.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#changes[middle]?.change.index ?? 0) <= after) low = middle + 1;
+      if ((this.#indices[middle] ?? 0) <= after) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -135,15 +135,19 @@ export function packBriefly(value: unknown): Uint8Array {
  * @throws RaftError `ERR_INVALID_COMMAND` when they are no encoded value.
  */
 export function decode(bytes: Uint8Array): unknown {
-  const { buffer, byteOffset, byteLength } = bytes;
+  return decodeWithin(bytes, 0, bytes.byteLength);
+}
+
+/** {@link decode} of the bytes from `start` to `end`. */
+export function decodeWithin({ buffer, byteOffset }: Uint8Array, start: number, end: number): unknown {
   // The unpacker prepares each source that it is given, which takes as long as a small command: the many of one buffer
   // share one. It is never a Buffer, which would make Buffers of the byte strings inside.
   if (source.buffer !== buffer) source = new Uint8Array(buffer);
   try {
-    if (byteLength === 0) throw new RangeError("there is nothing");
-    return packr.unpack(source, { start: byteOffset, end: byteOffset + byteLength });
+    if (end === start) throw new RangeError("there is nothing");
+    return packr.unpack(source, { start: byteOffset + start, end: byteOffset + end });
   } catch (cause) {
-    throw new RaftError("ERR_INVALID_COMMAND", `${byteLength} bytes that are no encoded value`, { cause });
+    throw new RaftError("ERR_INVALID_COMMAND", `${end - start} bytes that are no encoded value`, { cause });
   }
 }
 

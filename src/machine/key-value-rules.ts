@@ -81,7 +81,7 @@ class NotedCells implements WritableCells {
 
   set(key: string, cell: Cell | undefined): void {
     this.#cells.set(key, cell);
-    this.#history.add({ index: this.#index, key, value: cell?.value, version: cell?.version ?? 0 });
+    this.#history.add(this.#index, cell ?? { key, value: undefined, version: 0 });
   }
 }
 

@@ -125,21 +125,63 @@ export function parseBatches(source: Uint8Array, offset = 0, end = source.byteLe
   return batches;
 }
 
+/** Goes through the entries of a batch one by one. It stands at one entry, or before the first; none is made into an object. */
+export class EntryReader {
+  readonly batch: Batch;
+  #index: number;
+  #start = BATCH_HEADER_BYTES;
+  #end = BATCH_HEADER_BYTES;
+
+  /** @param from the entry that the first `next` comes to; the first of the batch at the earliest. */
+  constructor(batch: Batch, from: number) {
+    this.batch = batch;
+    this.#index = batch.firstIndex - 1;
+    while (this.#index < from - 1 && this.next());
+  }
+
+  /** Of the entry that it stands at; so are the others. */
+  get index(): number {
+    return this.#index;
+  }
+
+  get kind(): EntryKind {
+    return this.batch.bytes[this.#start - ENTRY_HEADER_BYTES + 4] as EntryKind;
+  }
+
+  /** Where the data begins in the bytes of the batch. */
+  get start(): number {
+    return this.#start;
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  /** A view that must not be kept. */
+  get data(): Uint8Array {
+    return this.batch.bytes.subarray(this.#start, this.#end);
+  }
+
+  /** Goes to the next entry. @returns false when there is none. */
+  next(): boolean {
+    const { bytes, lastIndex } = this.batch;
+    if (this.#index >= lastIndex) return false;
+    this.#index++;
+    this.#start = this.#end + ENTRY_HEADER_BYTES;
+    this.#end = this.#start + getUint32(bytes, this.#start - ENTRY_HEADER_BYTES);
+    invariant(this.#end <= bytes.byteLength, () => `entry ${this.#index} ends beyond its batch`);
+    return true;
+  }
+}
+
 /** Calls `visit` for each entry of the batch from index `from` on; `data` is a view that must not be kept. */
 export function forEachEntry(
   batch: Batch,
   from: number,
   visit: (index: number, kind: EntryKind, data: Uint8Array) => void,
 ): void {
-  const { bytes } = batch;
-  let offset = BATCH_HEADER_BYTES;
-  for (let index = batch.firstIndex; index <= batch.lastIndex; index++) {
-    const start = offset + ENTRY_HEADER_BYTES;
-    const end = start + getUint32(bytes, offset);
-    invariant(end <= bytes.byteLength, () => `entry ${index} ends beyond its batch`);
-    if (index >= from) visit(index, bytes[offset + 4] as EntryKind, bytes.subarray(start, end));
-    offset = end;
-  }
+  const entries = new EntryReader(batch, from);
+  while (entries.next()) visit(entries.index, entries.kind, entries.data);
 }
 
 /**

@@ -217,6 +217,17 @@ export class Log {
     return batches;
   }
 
+  /**
+   * Whole batches, of which the first holds the entry at `from` and may begin before it; the last one may end behind what
+   * `read` would give. They are not copied, however long they are.
+   * @param maxBytes of what is not in memory, about so much is fetched.
+   */
+  batchesFrom(from: number, maxBytes: number): readonly Batch[] {
+    const cachedFrom = this.#cached[0]?.firstIndex ?? this.#lastIndex + 1;
+    if (from >= cachedFrom) return this.#cached.slice(findBatch(this.#cached, from));
+    return this.read(from, cachedFrom - 1, maxBytes);
+  }
+
   /** Whether the next save has to carry anything of the log. */
   get hasUnsaved(): boolean {
     return (

@@ -137,7 +137,7 @@ export class Raft {
     return this.#state.commitIndex;
   }
 
-  get log(): Pick<Log, "firstIndex" | "lastIndex" | "lastTerm" | "bytes" | "termAt" | "read"> {
+  get log(): Pick<Log, "firstIndex" | "lastIndex" | "lastTerm" | "bytes" | "termAt" | "read" | "batchesFrom"> {
     return this.#state.log;
   }
 

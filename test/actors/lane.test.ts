@@ -9,7 +9,7 @@ import { stampBatch } from "../../src/raft/entry.ts";
 function setUp() {
   const { port1, port2: peer } = new MessageChannel();
   const heard: unknown[] = [];
-  const owner: LaneOwner = {
+  const owner: LaneOwner<Call> = {
     onLeader: (_lane, term, leader) => heard.push(["leader", term, leader]),
     onSettled: (call, { result }, index, term) => heard.push(["settled", call.id, result, index, term]),
     onRefused: (call, error) => heard.push(["refused", call.id, error.code]),
@@ -25,7 +25,7 @@ function setUp() {
 }
 
 function call(kind: Call["kind"], onAppended?: Call["onAppended"]): Call {
-  return { kind, data: pack("x"), inSession: false, minIndex: 0, onAppended, settle: () => {}, fail: () => {}, id: 0 };
+  return { kind, data: pack("x"), inSession: false, minIndex: 0, onAppended, id: 0 };
 }
 
 /** Long enough for what was posted to arrive: several turns of the event loop. */

@@ -19,7 +19,7 @@ describe("the history of changes", () => {
     const history = new ChangeHistory(0);
     const before = bufferBytes();
     for (let index = 1; index <= 200; index++) {
-      history.add({ index, key: "k", value: new Uint8Array(MIB), version: index });
+      history.add(index, { key: "k", value: new Uint8Array(MIB), version: index });
     }
     expect((bufferBytes() - before) / MIB).toBeLessThan(100);
     const { firstIndex } = history.since(199, all, 10);
@@ -31,7 +31,7 @@ describe("the history of changes", () => {
 
   test("drops small changes by what they take, too", () => {
     const history = new ChangeHistory(0, 1_000_000);
-    for (let index = 1; index <= 200_000; index++) history.add({ index, key: "k", value: 1, version: index });
+    for (let index = 1; index <= 200_000; index++) history.add(index, { key: "k", value: 1, version: index });
     const { firstIndex } = history.since(200_000, all, 10);
     expect(200_001 - firstIndex).toBeGreaterThan(10_000);
     expect(200_001 - firstIndex).toBeLessThan((8 * MIB) / 100);
@@ -39,7 +39,7 @@ describe("the history of changes", () => {
 
   test("counts two bytes for each character of a text", () => {
     const history = new ChangeHistory(0);
-    for (let index = 1; index <= 20; index++) history.add({ index, key: "k", value: "x".repeat(MIB), version: index });
+    for (let index = 1; index <= 20; index++) history.add(index, { key: "k", value: "x".repeat(MIB), version: index });
     expect(history.since(19, all, 10).firstIndex).toBe(18);
   });
 });

@@ -258,8 +258,8 @@ const APPLYING: readonly Mutant[] = [
     "        try {\n          this.#save(effects.save);\n        } catch (error) {\n          if (!(error instanceof Error && error.name === 'RaftError')) throw error;\n        }\n",
   ]),
   mutant("actors/shell.ts", "a peer applies what is not committed", [
-    "const { commitIndex, log } = this.#raft;\n    const { clock }",
-    "const { log } = this.#raft;\n    const commitIndex = log.lastIndex;\n    const { clock }",
+    "const { commitIndex, log } = this.#raft;\n    const until",
+    "const { log } = this.#raft;\n    const commitIndex = log.lastIndex;\n    const until",
   ]),
 ];
 

@@ -1,4 +1,5 @@
 import type { Replica } from "../../../actors/replica.ts";
+import { EntryReader } from "../../../raft/entry.ts";
 import { RaftError } from "../../../raft/errors.ts";
 import type { PeerId } from "../../../raft/message.ts";
 import { majority } from "../../../raft/quorum.ts";
@@ -90,7 +91,7 @@ export class Commits {
           this.#terms[index] = batch.term;
           this.#committedIn[index] = currentTerm;
         }
-        this.#reference.apply(batch, () => {});
+        this.#reference.apply(new EntryReader(batch, batch.firstIndex), batch.lastIndex, () => {});
       }
     }
     // §5.4.2, Figure 8: by counting copies a leader commits entries of its own term only.
