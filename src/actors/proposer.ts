@@ -3,6 +3,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { Applied } from "../machine/apply.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { forgetAbort, whenAborted } from "./abort.ts";
 import { aborted, doubted, machineThrew, timedOut, unknownOutcome } from "./call-errors.ts";
 import { invalidTimeout } from "./call-options.ts";
 import type { ClientNetwork } from "./client-network.ts";
@@ -143,7 +144,7 @@ export class Proposer implements LaneOwner {
       const done = () => {
         this.#waiting.delete(call);
         this.#pendingBytes -= data.byteLength;
-        signal?.removeEventListener("abort", onAbort);
+        forgetAbort(signal, onAbort);
       };
       const call: Waiting = {
         kind,
@@ -175,7 +176,7 @@ export class Proposer implements LaneOwner {
         },
       };
       const onAbort = () => signal !== undefined && this.#giveUp(call, aborted(signal));
-      signal?.addEventListener("abort", onAbort, { once: true });
+      whenAborted(signal, onAbort);
       this.#waiting.add(call);
       this.#pendingBytes += data.byteLength;
       this.#armTimer(call.deadline);
