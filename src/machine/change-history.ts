@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { pack } from "./codec.ts";
 
 /** What one command did to one key. */
@@ -42,6 +43,9 @@ export class ChangeHistory {
   readonly #maxChanges: number;
 
   constructor(completeAfter: number, maxChanges = MAX_CHANGES) {
+    if (!Number.isInteger(maxChanges) || maxChanges < 0) {
+      throw new Error(`maxChanges: expected a whole number, 0 or more, got ${inspect(maxChanges)}`);
+    }
     this.#complete = completeAfter;
     this.#maxChanges = maxChanges;
   }
@@ -50,7 +54,7 @@ export class ChangeHistory {
     const bytes = CHANGE_BYTES + 2 * change.key.length + memoryOf(change.value);
     this.#changes.push({ change, bytes });
     this.#bytes += bytes;
-    while (this.#changes.length - this.#dropped > this.#maxChanges || this.#bytes > MAX_BYTES) {
+    while (this.#isTooMuch(this.#changes.length - this.#dropped)) {
       const oldest = this.#changes[this.#dropped];
       if (oldest === undefined) break;
       this.#bytes -= oldest.bytes;
@@ -63,6 +67,11 @@ export class ChangeHistory {
       this.#changes = this.#changes.slice(this.#dropped);
       this.#dropped = 0;
     }
+  }
+
+  /** The latest change is kept however large it is, or nobody who watches could ever get past it. */
+  #isTooMuch(count: number): boolean {
+    return count > this.#maxChanges || (count > 1 && this.#bytes > MAX_BYTES);
   }
 
   /** The changes behind the index `after` that `fits` takes; about `limit`, but all of the last index. */
