@@ -42,6 +42,8 @@ const MOST_PATIENCE = 4;
 const BACKOFF_MS = [5, 250] as const;
 /** Each stands for several peers that ended before they answered a query: it may be what they die of. */
 const MOST_DEATHS = 3;
+/** So much is sent without an answer, but at least one command: to each new leader all of it goes again. */
+const WINDOW_BYTES = 8 << 20;
 const NOTHING = new Uint8Array();
 
 /**
@@ -64,6 +66,8 @@ export class Session {
   #waiting: Command[] = [];
   /** Of all commands that are not under way, be it for the first time or again. */
   #heldBytes = 0;
+  /** Of those that are numbered. */
+  #windowBytes = 0;
   #opened: Opened | undefined;
   #isOpening = false;
   #openRetryMs = 0;
@@ -191,9 +195,10 @@ export class Session {
       if (this.#waiting.length > 0) this.#open();
     } else {
       const { window } = opened;
-      while (window.length < MAX_RESULTS) {
+      while (window.length < MAX_RESULTS && this.#windowBytes < WINDOW_BYTES) {
         const next = this.#waiting.shift();
         if (next === undefined) break;
+        this.#windowBytes += next.data.byteLength;
         next.sequence = opened.nextSequence++;
         window.push(next);
       }
@@ -278,7 +283,9 @@ export class Session {
 
   /** A command that is not under way will not be sent again, or with its number only. */
   #dropData(command: Command): void {
-    this.#heldBytes -= command.data.byteLength;
+    const { byteLength } = command.data;
+    this.#heldBytes -= byteLength;
+    if (command.sequence > 0) this.#windowBytes -= byteLength;
     command.data = NOTHING;
   }
 

@@ -146,3 +146,29 @@ it("goes through what is to be sent again once for all that was refused together
   expect(results.map(({ result }) => result)).toEqual(results.map((_, at) => at + 1));
   expect(turns.mock.calls.length).toBeLessThan(5);
 });
+
+it("sends no more than 8 MiB without an answer, and goes on with each answer", async () => {
+  const sent: (() => void)[] = [];
+  const host: SessionHost = {
+    ...HOST,
+    maxCommandBytes: 2 << 20,
+    proposer: {
+      overloaded: () => undefined,
+      async submit(_kind, data): Promise<CallResult> {
+        const { session, sequence } = readSessionHeader(data);
+        if (session === 0) return { index: 7, term: 1, result: 7 };
+        await new Promise<void>((resolve) => sent.push(resolve));
+        return { index: 8, term: 1, result: sequence };
+      },
+    },
+  };
+  const session = new Session(host, {});
+  const calls = Array.from({ length: 12 }, () => session.propose("x".repeat(1 << 20)));
+  await vi.waitUntil(() => sent.length > 0);
+  expect(sent).toHaveLength(8);
+  for (let at = 0; at < 12; at++) {
+    await vi.waitUntil(() => sent.length > at);
+    sent[at]?.();
+  }
+  expect((await Promise.all(calls)).map(({ result }) => result)).toEqual(calls.map((_, at) => at + 1));
+});
