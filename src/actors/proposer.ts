@@ -15,6 +15,9 @@ import type { AppliedEntry, Consistency, TraceStep } from "./protocol.ts";
 /** A query whose peers die again and again may be what they die of. */
 const MOST_DEATHS = 3;
 
+/** Counted for each call beside its bytes, so that many small ones are bounded too. In memory it is some times as much. */
+export const CALL_OVERHEAD_BYTES = 256;
+
 /** The longest that a timer of Node can wait. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -108,7 +111,7 @@ export class Proposer implements LaneOwner {
 
   /** How many bytes they take, of those allowed. */
   get waitingBytes(): number {
-    return this.#pendingBytes;
+    return this.#pendingBytes + CALL_OVERHEAD_BYTES * this.#waiting.size;
   }
 
   /** A thread of `peer` was started; `ring` tells it of mail. */
@@ -184,10 +187,14 @@ export class Proposer implements LaneOwner {
     });
   }
 
-  /** The error of a call that there is no room for, if it takes `bytes` beside those that wait already. */
-  overloaded(bytes: number): RaftError | undefined {
-    if (this.#pendingBytes + bytes <= this.#maxPendingBytes) return undefined;
-    const message = `${this.#pendingBytes} bytes of calls are waiting already, of ${this.#maxPendingBytes} allowed`;
+  /**
+   * The error of a call that there is no room for beside those that wait already: `bytes` are its own and those of others
+   * that are held back elsewhere, of which there are `others`.
+   */
+  overloaded(bytes: number, others = 0): RaftError | undefined {
+    const { waitingBytes } = this;
+    if (waitingBytes + bytes + CALL_OVERHEAD_BYTES * others <= this.#maxPendingBytes) return undefined;
+    const message = `${waitingBytes} bytes of calls are waiting already, of ${this.#maxPendingBytes} allowed`;
     return new RaftError("ERR_OVERLOADED", message);
   }
 

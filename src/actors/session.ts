@@ -110,7 +110,7 @@ export class Session {
     const invalid = invalidTimeout(timeoutMs);
     if (invalid !== undefined) throw invalid;
     if (signal?.aborted) throw aborted(signal);
-    const overloaded = this.#host.proposer.overloaded(this.#heldBytes + data.byteLength);
+    const overloaded = this.#host.proposer.overloaded(this.#heldBytes + data.byteLength, this.#waiting.length);
     if (overloaded !== undefined) throw overloaded;
     return new Promise<Proposed<Result>>((resolve, reject) => {
       const onAbort = () => !entry.isUnderWay && this.#giveUp(entry, "ERR_ABORTED", "the call was aborted");

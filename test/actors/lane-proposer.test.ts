@@ -2,7 +2,7 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ClientNetwork } from "../../src/actors/client-network.ts";
 import { FaultTable } from "../../src/actors/faults.ts";
-import { type CallOptions, Proposer } from "../../src/actors/proposer.ts";
+import { CALL_OVERHEAD_BYTES, type CallOptions, Proposer } from "../../src/actors/proposer.ts";
 import type { Consistency, LaneReply, LaneRequest } from "../../src/actors/protocol.ts";
 import { encodeResults, pack } from "../../src/machine/codec.ts";
 import { RaftError } from "../../src/raft/errors.ts";
@@ -274,7 +274,7 @@ describe("a proposer", () => {
 
   it("takes no more than may wait, and more again once calls are settled", async () => {
     const bytes = pack("x").byteLength;
-    const { start, submit } = setUp({ maxPendingBytes: 2 * bytes });
+    const { start, submit } = setUp({ maxPendingBytes: 2 * bytes + CALL_OVERHEAD_BYTES });
     const p1 = start("p1");
     p1.leads(1, "p1");
     await turns();
@@ -294,6 +294,17 @@ describe("a proposer", () => {
     await fourth;
     p1.dies();
     await second;
+  });
+
+  it("bounds the number of calls that wait, too, however small they are", async () => {
+    const { proposer, submit } = setUp({ maxPendingBytes: 100 * CALL_OVERHEAD_BYTES });
+    const ends = Array.from({ length: 300 }, () => raftError(submit("propose")));
+    expect(proposer.waitingBytes).toBeGreaterThan(99 * CALL_OVERHEAD_BYTES);
+    proposer.end(new RaftError("ERR_STOPPED", "over"));
+    const codes = (await Promise.all(ends)).map(({ code }) => code);
+    expect(codes.filter((code) => code === "ERR_STOPPED")).toHaveLength(100);
+    expect(codes.filter((code) => code === "ERR_OVERLOADED")).toHaveLength(200);
+    expect(proposer.waitingBytes).toBe(0);
   });
 
   it("settles everything when it is ended, and takes nothing from then on", async () => {
