@@ -84,7 +84,7 @@ export class Proposer implements LaneOwner {
   readonly #leaders = new Leaders();
   readonly #waiting = new Set<Waiting>();
   /** Those of `#waiting` that no leader was there for. */
-  #unrouted: Waiting[] = [];
+  readonly #unrouted = new Set<Waiting>();
   #pendingBytes = 0;
   readonly #maxPendingBytes: number;
   readonly #network: ClientNetwork;
@@ -146,6 +146,7 @@ export class Proposer implements LaneOwner {
     return new Promise((resolve, reject) => {
       const done = () => {
         this.#waiting.delete(call);
+        this.#unrouted.delete(call);
         this.#pendingBytes -= data.byteLength;
         forgetAbort(signal, onAbort);
       };
@@ -205,7 +206,9 @@ export class Proposer implements LaneOwner {
 
   /** Tries again for those that found no way to the leader: there may be one now. */
   reroute(): void {
-    for (const call of this.#unrouted.splice(0)) if (this.#waiting.has(call)) this.#route(call);
+    const calls = [...this.#unrouted];
+    this.#unrouted.clear();
+    for (const call of calls) if (this.#waiting.has(call)) this.#route(call);
   }
 
   /** Settles all that waits; nothing is taken any more. */
@@ -277,7 +280,7 @@ export class Proposer implements LaneOwner {
       call.fail(new RaftError("ERR_PEER_DOWN", `${call.to} is not running`));
     } else if (lane === undefined || (fate === "blocked" && call.to === undefined)) {
       call.lane = undefined;
-      this.#unrouted.push(call);
+      this.#unrouted.add(call);
     } else if (typeof fate === "string") {
       call.isLost = true;
     } else if (fate.delayMs > 0) {
@@ -375,7 +378,6 @@ export class Proposer implements LaneOwner {
       if (call.deadline > now) next = Math.min(next, call.deadline);
       else this.#giveUp(call, timedOut(call));
     }
-    this.#unrouted = this.#unrouted.filter((call) => this.#waiting.has(call));
     this.#timerAt = Number.POSITIVE_INFINITY;
     if (next < Number.POSITIVE_INFINITY) this.#armTimer(next);
   }

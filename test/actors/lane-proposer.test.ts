@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ClientNetwork } from "../../src/actors/client-network.ts";
@@ -72,6 +74,14 @@ function setUp({ maxPendingBytes = 1_000_000 } = {}) {
       ...options,
     });
   return { proposer, leaders, start, submit, faults };
+}
+
+/** What is left when all that nobody holds has been collected. */
+function bufferBytes(): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  collect();
+  return process.memoryUsage().arrayBuffers;
 }
 
 async function turns(): Promise<void> {
@@ -305,6 +315,20 @@ describe("a proposer", () => {
     expect(codes.filter((code) => code === "ERR_STOPPED")).toHaveLength(100);
     expect(codes.filter((code) => code === "ERR_OVERLOADED")).toHaveLength(200);
     expect(proposer.waitingBytes).toBe(0);
+  });
+
+  it("lets go of what was given up while nobody led", async () => {
+    const { proposer } = setUp({ maxPendingBytes: 2 << 20 });
+    const before = bufferBytes();
+    for (let at = 0; at < 50; at++) {
+      const abort = new AbortController();
+      const options = { to: undefined, timeoutMs: Number.POSITIVE_INFINITY, onAppended: undefined, client: undefined };
+      const call = raftError(proposer.submit("propose", new Uint8Array(1 << 20), { ...options, signal: abort.signal }));
+      abort.abort();
+      expect((await call).code).toBe("ERR_ABORTED");
+    }
+    await turns();
+    expect((bufferBytes() - before) / (1 << 20)).toBeLessThan(25);
   });
 
   it("settles everything when it is ended, and takes nothing from then on", async () => {
