@@ -140,8 +140,8 @@ export class KvClient {
    *
    * Each peer keeps its latest 10,000 changes, of 8 MiB, since it last began with a snapshot.
    * @throws RaftError `ERR_INVALID_COMMAND` or `ERR_INVALID_OPTION` at once. While it is read: `ERR_COMPACTED` when no peer in
-   * reach has all changes since `after` any more; `firstIndex` is the earliest that some peer has. Read anew, and watch from
-   * there. `ERR_STOPPED` when the supervisor is stopped.
+   * reach has all changes since `after` any more; `firstIndex` is the earliest that some peer has. Note `lastSeen`, read
+   * anew, and watch from what you have noted. `ERR_STOPPED` when the supervisor is stopped.
    */
   watch(options: KvWatchOptions = {}): AsyncGenerator<KvChange, void, undefined> {
     if (options.key !== undefined) checkKey(options.key);
