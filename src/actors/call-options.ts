@@ -14,6 +14,15 @@ export function invalidTimeout(timeoutMs: unknown): RaftError | undefined {
   return new RaftError("ERR_INVALID_OPTION", message);
 }
 
+/** The error of a call that is to go nowhere, or as nobody. */
+export function invalidRoute({ client, via }: { readonly client?: unknown; readonly via?: unknown }) {
+  if (client !== undefined && typeof client !== "string") {
+    return new RaftError("ERR_INVALID_OPTION", `client: expected a name, got ${inspect(client)}`);
+  }
+  if (via === undefined || (Array.isArray(via) && via.length > 0)) return undefined;
+  return new RaftError("ERR_INVALID_OPTION", `via: expected the names of one peer or more, got ${inspect(via)}`);
+}
+
 /** The error of a query whose answer is to reflect what cannot be said. */
 export function invalidFreshness({ consistency, minIndex }: QueryOptions): RaftError | undefined {
   if (consistency !== undefined && !CONSISTENCIES.includes(consistency)) {

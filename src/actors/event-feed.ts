@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { forgetAbort, whenAborted } from "./abort.ts";
 import { AsyncQueue } from "./async-queue.ts";
 import { EventMeter } from "./meter.ts";
 import type { ClusterEvent } from "./protocol.ts";
@@ -52,12 +53,12 @@ export class EventFeed {
     const onAbort = () => queue.end();
     const onEnd = () => {
       this.#readers.delete(queue);
-      signal?.removeEventListener("abort", onAbort);
+      forgetAbort(signal, onAbort);
     };
     const queue = new AsyncQueue<ClusterEvent>(onEnd, maxUnread);
     if (signal?.aborted || isOver) queue.end();
     else {
-      signal?.addEventListener("abort", onAbort, { once: true });
+      whenAborted(signal, onAbort);
       this.#readers.add(queue);
     }
     return queue;

@@ -1,5 +1,6 @@
 import type { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { forgetAbort, whenAborted } from "./abort.ts";
 import { aborted } from "./call-errors.ts";
 import type { Lane } from "./lane.ts";
 
@@ -55,11 +56,11 @@ export class Leaders<Route extends Pick<Lane, "peer">> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         resolve: (leader) => {
-          signal?.removeEventListener("abort", onAbort);
+          forgetAbort(signal, onAbort);
           resolve(leader);
         },
         reject: (error) => {
-          signal?.removeEventListener("abort", onAbort);
+          forgetAbort(signal, onAbort);
           reject(error);
         },
       };
@@ -67,7 +68,7 @@ export class Leaders<Route extends Pick<Lane, "peer">> {
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
         if (signal !== undefined) reject(aborted(signal));
       };
-      signal?.addEventListener("abort", onAbort, { once: true });
+      whenAborted(signal, onAbort);
       this.#waiters.push(waiter);
     });
   }

@@ -87,8 +87,9 @@ export interface SupervisorOptions {
    */
   readonly maxCommandBytes?: number | undefined;
   /**
-   * How many bytes of commands may be handed over and not yet answered, past which `propose` rejects with
-   * `ERR_OVERLOADED`: it bounds memory when commands come faster than a majority writes them. The same bound holds for
+   * How many bytes of commands and queries may wait for their answers in the app, 256 counted for each beside its own, past
+   * which calls are rejected with `ERR_OVERLOADED`: it bounds memory when commands come faster than a majority writes them. (A
+   * waiting call takes 1 to 2 KB of the heap, whatever its size.) The same bound holds for
    * what waits at each peer, commands and queries apart, and for what a peer has not answered after its callers gave
    * up. At least `maxCommandBytes`. Default 64 MiB.
    */

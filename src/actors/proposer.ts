@@ -3,6 +3,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { Applied } from "../machine/apply.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { forgetAbort, whenAborted } from "./abort.ts";
 import { aborted, doubted, machineThrew, timedOut, unknownOutcome } from "./call-errors.ts";
 import { invalidTimeout } from "./call-options.ts";
 import type { ClientNetwork } from "./client-network.ts";
@@ -14,6 +15,9 @@ import type { AppliedEntry, Consistency, TraceStep } from "./protocol.ts";
 
 /** A query whose peers die again and again may be what they die of. */
 const MOST_DEATHS = 3;
+
+/** Counted for each call beside its bytes, so that many small ones are bounded too. In memory it is some times as much. */
+export const CALL_OVERHEAD_BYTES = 256;
 
 /** The longest that a timer of Node can wait. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -87,7 +91,7 @@ export class Proposer implements LaneOwner<Waiting> {
   readonly #leaders = new Leaders<Lane<Waiting>>();
   readonly #waiting = new Numbered<Waiting>();
   /** Those of `#waiting` that no leader was there for. */
-  #unrouted: Waiting[] = [];
+  readonly #unrouted = new Set<Waiting>();
   #pendingBytes = 0;
   readonly #maxPendingBytes: number;
   readonly #network: ClientNetwork;
@@ -114,7 +118,7 @@ export class Proposer implements LaneOwner<Waiting> {
 
   /** How many bytes they take, of those allowed. */
   get waitingBytes(): number {
-    return this.#pendingBytes;
+    return this.#pendingBytes + CALL_OVERHEAD_BYTES * this.#waiting.size;
   }
 
   /** A thread of `peer` was started; `ring` tells it of mail. */
@@ -166,7 +170,7 @@ export class Proposer implements LaneOwner<Waiting> {
       };
       if (signal !== undefined) {
         call.onAbort = () => this.#giveUp(call, aborted(signal));
-        signal.addEventListener("abort", call.onAbort, { once: true });
+        whenAborted(signal, call.onAbort);
       }
       call.number = this.#waiting.add(call);
       this.#pendingBytes += data.byteLength;
@@ -195,8 +199,9 @@ export class Proposer implements LaneOwner<Waiting> {
   #done(call: Waiting, outcome: CallOutcome): void {
     const { number, data, signal, onAbort, kind, startedAt } = call;
     this.#waiting.take(number);
+    this.#unrouted.delete(call);
     this.#pendingBytes -= data.byteLength;
-    if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort);
+    if (onAbort !== undefined) forgetAbort(signal, onAbort);
     this.calls.settled(kind === "propose" ? "propose" : "query", outcome, startedAt);
   }
 
@@ -204,10 +209,14 @@ export class Proposer implements LaneOwner<Waiting> {
     return this.#waiting.get(call.number) === call;
   }
 
-  /** The error of a call that there is no room for, if it takes `bytes` beside those that wait already. */
-  overloaded(bytes: number): RaftError | undefined {
-    if (this.#pendingBytes + bytes <= this.#maxPendingBytes) return undefined;
-    const message = `${this.#pendingBytes} bytes of calls are waiting already, of ${this.#maxPendingBytes} allowed`;
+  /**
+   * The error of a call that there is no room for beside those that wait already: `bytes` are its own and those of others
+   * that are held back elsewhere, of which there are `others`.
+   */
+  overloaded(bytes: number, others = 0): RaftError | undefined {
+    const { waitingBytes } = this;
+    if (waitingBytes + bytes + CALL_OVERHEAD_BYTES * others <= this.#maxPendingBytes) return undefined;
+    const message = `${waitingBytes} bytes of calls are waiting already, of ${this.#maxPendingBytes} allowed`;
     return new RaftError("ERR_OVERLOADED", message);
   }
 
@@ -218,7 +227,9 @@ export class Proposer implements LaneOwner<Waiting> {
 
   /** Tries again for those that found no way to the leader: there may be one now. */
   reroute(): void {
-    for (const call of this.#unrouted.splice(0)) if (this.#isWaiting(call)) this.#route(call);
+    const calls = [...this.#unrouted];
+    this.#unrouted.clear();
+    for (const call of calls) if (this.#isWaiting(call)) this.#route(call);
   }
 
   /** Settles all that waits; nothing is taken any more. */
@@ -288,7 +299,7 @@ export class Proposer implements LaneOwner<Waiting> {
       this.#fail(call, new RaftError("ERR_PEER_DOWN", `${call.to} is not running`));
     } else if (lane === undefined || (fate === "blocked" && call.to === undefined)) {
       call.lane = undefined;
-      this.#unrouted.push(call);
+      this.#unrouted.add(call);
     } else if (typeof fate === "string") {
       call.isLost = true;
     } else if (fate.delayMs > 0) {
@@ -396,7 +407,6 @@ export class Proposer implements LaneOwner<Waiting> {
       if (deadline > now) next = Math.min(next, deadline);
       else this.#giveUp(call, timedOut(call));
     }
-    this.#unrouted = this.#unrouted.filter((call) => this.#isWaiting(call));
     this.#timerAt = Number.POSITIVE_INFINITY;
     if (next < Number.POSITIVE_INFINITY) this.#armTimer(next);
   }

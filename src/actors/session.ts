@@ -5,10 +5,12 @@ import { encode } from "../machine/codec.ts";
 import { MAX_RESULTS, packOpenSession, packSessionCommand } from "../machine/sessions.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { forgetAbort, whenAborted } from "./abort.ts";
 import { aborted, causeOf, overdue, verdict } from "./call-errors.ts";
 import { invalidFreshness, invalidTimeout } from "./call-options.ts";
 import type { Proposed, QueryOptions, WaitOptions } from "./peer-handle.ts";
 import type { CallResult, Proposer } from "./proposer.ts";
+import type { Command, Opened } from "./session-command.ts";
 
 /** How a session is to be used; see {@link Session}. */
 export interface SessionOptions {
@@ -40,38 +42,9 @@ const MOST_PATIENCE = 4;
 const BACKOFF_MS = [5, 250] as const;
 /** Each stands for several peers that ended before they answered a query: it may be what they die of. */
 const MOST_DEATHS = 3;
+/** So much is sent without an answer, but at least one command: to each new leader all of it goes again. */
+const WINDOW_BYTES = 8 << 20;
 const NOTHING = new Uint8Array();
-
-/** What the cluster knows the session by. It has a new one when it was idle for long, or has expired. */
-interface Opened {
-  readonly id: number;
-  readonly owner: number;
-  nextSequence: number;
-  /** In the order of their numbers, from the first that has no answer. */
-  readonly window: Command[];
-}
-
-interface Command {
-  data: Uint8Array;
-  readonly deadline: number;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-  readonly settle: (result: Proposed | RaftError) => void;
-  sequence: number;
-  /** The caller has its result or error. */
-  isSettled: boolean;
-  /** The cluster has said what the command came to. */
-  isAnswered: boolean;
-  /** The last attempt is not over, as far as is known. */
-  isUnderWay: boolean;
-  /** The number of the last attempt, among those of all commands. */
-  attempt: number;
-  /** An attempt that was not answered may be in some log. */
-  isDoubtful: boolean;
-  retryMs: number;
-  backoffMs: number;
-  retryAt: number;
-}
 
 /**
  * A client's session (dissertation 6.3): a command that is proposed in it is carried out once, however often it has to be
@@ -91,13 +64,18 @@ export class Session {
   readonly #expireMs: number;
   /** Not numbered yet: the session is being opened, or has as many commands under way as it may. */
   #waiting: Command[] = [];
-  #waitingBytes = 0;
+  /** Of all commands that are not under way, be it for the first time or again. */
+  #heldBytes = 0;
+  /** Of those that are numbered. */
+  #windowBytes = 0;
   #opened: Opened | undefined;
   #isOpening = false;
   #openRetryMs = 0;
+  /** By the wall clock, as the leader's time stamps are, by which the session expires. */
   #lastUsed = 0;
   #seen = 0;
   #isScheduled = false;
+  #isTurnAwaited = false;
   #attempts = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -132,7 +110,7 @@ export class Session {
     const invalid = invalidTimeout(timeoutMs);
     if (invalid !== undefined) throw invalid;
     if (signal?.aborted) throw aborted(signal);
-    const overloaded = this.#host.proposer.overloaded(this.#waitingBytes + data.byteLength);
+    const overloaded = this.#host.proposer.overloaded(this.#heldBytes + data.byteLength, this.#waiting.length);
     if (overloaded !== undefined) throw overloaded;
     return new Promise<Proposed<Result>>((resolve, reject) => {
       const onAbort = () => !entry.isUnderWay && this.#giveUp(entry, "ERR_ABORTED", "the call was aborted");
@@ -142,14 +120,14 @@ export class Session {
         deadline: performance.now() + timeoutMs,
         settle: (result) => {
           entry.isSettled = true;
-          signal?.removeEventListener("abort", onAbort);
+          forgetAbort(signal, onAbort);
           if (result instanceof RaftError) reject(result);
           else resolve(result as Proposed<Result>);
         },
       };
-      signal?.addEventListener("abort", onAbort, { once: true });
+      whenAborted(signal, onAbort);
       this.#waiting.push(entry);
-      this.#waitingBytes += data.byteLength;
+      this.#heldBytes += data.byteLength;
       this.#schedule();
     });
   }
@@ -198,19 +176,29 @@ export class Session {
     });
   }
 
+  /** When the other answers of this turn of the event loop are in, once for all of them. */
+  #scheduleNextTurn(): void {
+    if (this.#isTurnAwaited) return;
+    this.#isTurnAwaited = true;
+    setImmediate(() => {
+      this.#isTurnAwaited = false;
+      this.#schedule();
+    });
+  }
+
   /** Sends what may be sent, in order: what was sent before and must be sent again, then what waits. */
   #pump(): void {
     const now = performance.now();
     this.#dropOverdue(now);
-    const opened = this.#usable(now);
+    const opened = this.#usable();
     if (opened === undefined) {
       if (this.#waiting.length > 0) this.#open();
     } else {
       const { window } = opened;
-      while (window.length < MAX_RESULTS) {
+      while (window.length < MAX_RESULTS && this.#windowBytes < WINDOW_BYTES) {
         const next = this.#waiting.shift();
         if (next === undefined) break;
-        this.#waitingBytes -= next.data.byteLength;
+        this.#windowBytes += next.data.byteLength;
         next.sequence = opened.nextSequence++;
         window.push(next);
       }
@@ -226,11 +214,10 @@ export class Session {
   }
 
   /** The session, if it can be taken for granted that the cluster still has it; not when it was idle for long. */
-  #usable(now: number): Opened | undefined {
-    const opened = this.#opened;
-    if (opened !== undefined && opened.window.length === 0 && now - this.#lastUsed > this.#expireMs / 2) {
-      this.#opened = undefined;
-    }
+  #usable(): Opened | undefined {
+    const now = Date.now();
+    const isIdle = this.#opened?.window.every(({ isSettled }) => isSettled);
+    if (isIdle && now - this.#lastUsed > this.#expireMs / 2) this.#opened = undefined;
     if (this.#waiting.length > 0) this.#lastUsed = now;
     return this.#opened;
   }
@@ -251,7 +238,7 @@ export class Session {
         this.#seen = Math.max(this.#seen, index);
         this.#opened = { id: Number(result), owner, nextSequence: 1, window: [] };
         // However long that took: one that counted from before would be opened again and again, and never used.
-        this.#lastUsed = performance.now();
+        this.#lastUsed = Date.now();
         this.#pump();
       },
       (error: RaftError) => {
@@ -270,7 +257,7 @@ export class Session {
     const timeoutMs = isSettled ? retryMs : Math.max(0, Math.min(retryMs, deadline - performance.now()));
     const attempt = ++this.#attempts;
     command.attempt = attempt;
-    command.isUnderWay = true;
+    this.#setUnderWay(command, true);
     this.#submit(data, timeoutMs, isSettled ? undefined : command.signal).then(
       (result) => {
         this.#seen = Math.max(this.#seen, result.index);
@@ -288,9 +275,24 @@ export class Session {
     });
   }
 
+  #setUnderWay(command: Command, isUnderWay: boolean): void {
+    if (command.isUnderWay === isUnderWay) return;
+    command.isUnderWay = isUnderWay;
+    this.#heldBytes += isUnderWay ? -command.data.byteLength : command.data.byteLength;
+  }
+
+  /** A command that is not under way will not be sent again, or with its number only. */
+  #dropData(command: Command): void {
+    const { byteLength } = command.data;
+    this.#heldBytes -= byteLength;
+    if (command.sequence > 0) this.#windowBytes -= byteLength;
+    command.data = NOTHING;
+  }
+
   #answered(opened: Opened, command: Command, result: Proposed | RaftError): void {
     if (command.isAnswered) return;
-    command.isUnderWay = false;
+    this.#setUnderWay(command, false);
+    this.#dropData(command);
     command.isAnswered = true;
     if (!command.isSettled) command.settle(result);
     const { window } = opened;
@@ -301,7 +303,7 @@ export class Session {
   #failed(opened: Opened, command: Command, attempt: number, error: RaftError): void {
     command.isDoubtful ||= error.outcome === "unknown";
     if (command.isAnswered || attempt !== command.attempt) return;
-    command.isUnderWay = false;
+    this.#setUnderWay(command, false);
     switch (error.code) {
       case "ERR_MACHINE_THREW":
       case "ERR_SESSION_CONFLICT":
@@ -319,28 +321,39 @@ export class Session {
     const isOverdue = performance.now() >= command.deadline;
     if (!command.isSettled && (isOverdue || command.signal?.aborted)) {
       command.settle(verdict(command.isDoubtful, isOverdue ? overdue(command.timeoutMs, error) : causeOf(error)));
-      command.data = NOTHING;
+      this.#dropData(command);
+    }
+    if (this.#opened !== opened) {
+      this.#answered(opened, command, expired(command, `the session expired meanwhile: ${error.message}`));
+      return;
     }
     // It was not there in time, rather than refused.
     const isLost = error.code === "ERR_UNKNOWN_OUTCOME" || error.code === "ERR_NOT_LEADER";
     if (isLost) command.retryMs = Math.min(this.#host.retryMs * MOST_PATIENCE, command.retryMs * 2);
-    else if (error.code === "ERR_SESSION_GAP" && opened.window[0] !== command) fillGap(opened, command);
+    else if (error.code === "ERR_SESSION_GAP" && opened.window[0] !== command) this.#fillGap(opened, command);
     else {
       command.retryAt = performance.now() + command.backoffMs;
       command.backoffMs = Math.min(BACKOFF_MS[1], command.backoffMs * 2);
     }
     // The others that came to the same end come first: all go again together, and in order.
-    setImmediate(() => this.#schedule());
+    this.#scheduleNextTurn();
+  }
+
+  /** A command arrived before one that had been sent earlier: that one is lost, or late, and goes again. */
+  #fillGap({ window }: Opened, { sequence, attempt }: Command): void {
+    for (const earlier of window) {
+      if (earlier.sequence >= sequence) return;
+      if (!earlier.isUnderWay || earlier.attempt > attempt) continue;
+      this.#setUnderWay(earlier, false);
+      earlier.isDoubtful = true;
+    }
   }
 
   /** Whatever else of this session is under way finds it gone as well. */
   #expired(opened: Opened, command: Command, error: RaftError): void {
     if (this.#opened === opened) this.#opened = undefined;
     for (const other of [...opened.window]) {
-      if (other === command || !other.isUnderWay) {
-        const outcome = other.isDoubtful ? "unknown" : "not-applied";
-        this.#answered(opened, other, new RaftError("ERR_SESSION_EXPIRED", error.message, { outcome }));
-      }
+      if (other === command || !other.isUnderWay) this.#answered(opened, other, expired(other, error.message));
     }
     this.#pump();
   }
@@ -350,17 +363,14 @@ export class Session {
     const { signal } = command;
     const cause = new RaftError(code, message, signal?.aborted ? { cause: signal.reason } : {});
     command.settle(verdict(command.isDoubtful, cause));
-    if (command.sequence === 0) {
-      this.#waiting = this.#waiting.filter((other) => other !== command);
-      this.#waitingBytes -= command.data.byteLength;
-    }
-    command.data = NOTHING;
+    if (command.sequence === 0) this.#waiting = this.#waiting.filter((other) => other !== command);
+    this.#dropData(command);
   }
 
   #takeWaiting(): Command[] {
     const taken = this.#waiting;
     this.#waiting = [];
-    this.#waitingBytes = 0;
+    for (const command of taken) this.#dropData(command);
     return taken;
   }
 
@@ -391,12 +401,6 @@ export class Session {
   }
 }
 
-/** A command arrived before one that had been sent earlier: that one is lost, or late, and goes again. */
-function fillGap({ window }: Opened, { sequence, attempt }: Command): void {
-  for (const earlier of window) {
-    if (earlier.sequence >= sequence) return;
-    if (!earlier.isUnderWay || earlier.attempt > attempt) continue;
-    earlier.isUnderWay = false;
-    earlier.isDoubtful = true;
-  }
+function expired({ isDoubtful }: Command, message: string): RaftError {
+  return new RaftError("ERR_SESSION_EXPIRED", message, { outcome: isDoubtful ? "unknown" : "not-applied" });
 }

@@ -5,7 +5,7 @@ import type { PeerId } from "../raft/message.ts";
 import { hashSeed, seededRandom } from "../raft/random.ts";
 import { ring } from "./bell.ts";
 import { Board, createBoard } from "./board.ts";
-import { invalidFreshness } from "./call-options.ts";
+import { invalidFreshness, invalidRoute } from "./call-options.ts";
 import { ClientNetwork } from "./client-network.ts";
 import { Control } from "./control.ts";
 import { isProposeTraced, publishEvent, tracePropose } from "./diagnostics.ts";
@@ -232,6 +232,8 @@ export class Supervisor {
    * @throws RaftError `ERR_INVALID_OPTION`, `ERR_UNKNOWN_PEER`
    */
   session(options: SessionOptions = {}): Session {
+    const invalid = invalidRoute(options);
+    if (invalid !== undefined) throw invalid;
     for (const id of options.via ?? []) this.peer(id);
     const { maxCommandBytes, electionMs } = this.#options;
     return new Session(
@@ -312,7 +314,7 @@ export class Supervisor {
   }
 
   async #query(query: unknown, options: QueryOptions, to: PeerId | undefined): Promise<CallResult> {
-    const invalid = invalidFreshness(options);
+    const invalid = invalidFreshness(options) ?? invalidRoute(options);
     if (invalid !== undefined) throw invalid;
     for (const id of options.via ?? []) this.peer(id);
     const data = encode(query, "query", this.#options.maxCommandBytes);

@@ -1,22 +1,20 @@
-import { inspect } from "node:util";
 import type { Consistency } from "../actors/protocol.ts";
 import type { Session } from "../actors/session.ts";
 import type { Supervisor } from "../actors/supervisor.ts";
-import {
-  type CompareAndSwapResult,
-  type KeyValueCommand,
-  type KeyValueEntry,
-  type KeyValuePage,
-  type KeyValueRange,
-  type KeyValueResult,
-  type KeyValueWrite,
-  MAX_KEY_BYTES,
-  type SetResult,
-  type TransactionResult,
-  type VersionCheck,
+import type {
+  CompareAndSwapResult,
+  KeyValueCommand,
+  KeyValueEntry,
+  KeyValuePage,
+  KeyValueRange,
+  KeyValueResult,
+  KeyValueWrite,
+  SetResult,
+  TransactionResult,
+  VersionCheck,
 } from "../machine/key-value-types.ts";
-import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { checkChecks, checkKey, checkText, checkValue, checkVersion, checkWrites } from "./arguments.ts";
 import { type KvChange, type KvWatchOptions, watchChanges } from "./watch.ts";
 
 /** What a {@link KvClient} can be given. */
@@ -86,13 +84,13 @@ export class KvClient {
     value: unknown,
     { version, ...options }: KvCallOptions & { readonly version?: number } = {},
   ): Promise<SetResult> {
-    checkVersion(version);
+    if (version !== undefined) checkVersion(version);
     return this.#propose({ op: "set", key: checkKey(key), value: checkValue(value), version }, options);
   }
 
   /** Adds to the end of a string, or makes one. Resolves with its length. */
   async append(key: string, value: string, options: KvCallOptions = {}): Promise<number> {
-    return this.#propose({ op: "append", key: checkKey(key), value }, options);
+    return this.#propose({ op: "append", key: checkKey(key), value: checkText(value) }, options);
   }
 
   /** Resolves with whether the key was there. */
@@ -118,8 +116,8 @@ export class KvClient {
     commands: readonly KeyValueWrite[],
     { checks = [], ...options }: KvTransaction = {},
   ): Promise<TransactionResult> {
-    for (const { key } of [...commands, ...checks]) checkKey(key);
-    for (const { version } of checks) checkVersion(version);
+    checkWrites(commands);
+    checkChecks(checks);
     return this.#propose({ op: "txn", commands, checks }, options);
   }
 
@@ -141,8 +139,9 @@ export class KvClient {
    * through crashes and changes of leadership, and ends with the signal or with `break`.
    *
    * Each peer keeps its latest 10,000 changes, of 8 MiB, since it last began with a snapshot.
-   * @throws RaftError `ERR_COMPACTED` when no peer in reach has all changes since `after` any more; `firstIndex` is the
-   * earliest that some peer has. Read anew, and watch from there.
+   * @throws RaftError `ERR_INVALID_COMMAND` or `ERR_INVALID_OPTION` at once. While it is read: `ERR_COMPACTED` when no peer in
+   * reach has all changes since `after` any more; `firstIndex` is the earliest that some peer has. Note `lastSeen`, read
+   * anew, and watch from what you have noted. `ERR_STOPPED` when the supervisor is stopped.
    */
   watch(options: KvWatchOptions = {}): AsyncGenerator<KvChange, void, undefined> {
     if (options.key !== undefined) checkKey(options.key);
@@ -160,26 +159,4 @@ export class KvClient {
   ): Promise<KeyValueResult<Command>> {
     return (await this.#session.propose<KeyValueResult<Command>>(command, options)).result;
   }
-}
-
-function checkKey(key: unknown): string {
-  if (typeof key !== "string" || key === "") {
-    const message = `key: expected a string of at least one character, got ${inspect(key)}`;
-    throw new RaftError("ERR_INVALID_COMMAND", message);
-  }
-  const bytes = Buffer.byteLength(key);
-  if (bytes <= MAX_KEY_BYTES) return key;
-  const message = `key: expected at most ${MAX_KEY_BYTES} bytes, got ${bytes}: ${inspect(key.slice(0, 40))}...`;
-  throw new RaftError("ERR_INVALID_COMMAND", message);
-}
-
-function checkValue(value: unknown): unknown {
-  if (value !== undefined) return value;
-  throw new RaftError("ERR_INVALID_COMMAND", "value: expected anything but undefined, which means absent");
-}
-
-function checkVersion(version: number | undefined): void {
-  if (version === undefined || (Number.isInteger(version) && version >= 0)) return;
-  const message = `version: expected a whole number, 0 for an absent key, got ${inspect(version)}`;
-  throw new RaftError("ERR_INVALID_COMMAND", message);
 }

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { pack } from "./codec.ts";
 
 /** What one command did to one key. */
@@ -52,6 +53,9 @@ export class ChangeHistory {
   readonly #maxChanges: number;
 
   constructor(completeAfter: number, maxChanges = MAX_CHANGES) {
+    if (!Number.isInteger(maxChanges) || maxChanges < 0) {
+      throw new Error(`maxChanges: expected a whole number, 0 or more, got ${inspect(maxChanges)}`);
+    }
     this.#complete = completeAfter;
     this.#maxChanges = maxChanges;
   }
@@ -63,8 +67,7 @@ export class ChangeHistory {
     this.#indices.push(index);
     this.#sizes.push(bytes);
     this.#bytes += bytes;
-    const { length } = this.#written;
-    while (this.#dropped < length && (length - this.#dropped > this.#maxChanges || this.#bytes > MAX_BYTES)) {
+    while (this.#isTooMuch(this.#written.length - this.#dropped)) {
       this.#bytes -= this.#sizes[this.#dropped] ?? 0;
       this.#complete = this.#indices[this.#dropped] ?? this.#complete;
       this.#written[this.#dropped] = undefined;
@@ -77,6 +80,11 @@ export class ChangeHistory {
       this.#sizes = this.#sizes.slice(this.#dropped);
       this.#dropped = 0;
     }
+  }
+
+  /** The latest change is kept however large it is, or nobody who watches could ever get past it. */
+  #isTooMuch(count: number): boolean {
+    return count > this.#maxChanges || (count > 1 && this.#bytes > MAX_BYTES);
   }
 
   /** The changes behind the index `after` that `fits` takes; about `limit`, but all of the last index. */

@@ -103,7 +103,10 @@ class StagedCells implements WritableCells {
   }
 
   release(): void {
-    for (const [key, cell] of this.#written) this.#cells.set(key, cell);
+    for (const [key, cell] of this.#written) {
+      // What came and went within the transaction never was.
+      if (cell !== undefined || this.#cells.get(key) !== undefined) this.#cells.set(key, cell);
+    }
   }
 }
 
@@ -116,12 +119,14 @@ export function answer(cells: Cells, query: KeyValueQuery, history: ChangeHistor
     case "entry":
       return cells.get(check(query).key);
     case "keys":
+      checkText("keys", "prefix", query.prefix);
       return Array.from(beginningWith(cells, query.prefix ?? "", query.prefix ?? ""), ({ key }) => key);
     case "scan":
       return scan(cells, query);
     case "changes": {
       const { after, key, prefix = "" } = query;
       if (!Number.isInteger(after)) throw new Error(`changes: after: expected an index, got ${inspect(after)}`);
+      checkText("changes", "prefix", prefix);
       const fits = key === undefined ? (other: string) => other.startsWith(prefix) : (other: string) => other === key;
       return history.since(after, fits, MAX_PAGE);
     }
@@ -186,6 +191,7 @@ function scan(cells: Cells, { prefix = "", from = "", to, limit = DEFAULT_PAGE }
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
     throw new Error(`scan: limit: expected an integer from 1 to ${MAX_PAGE}, got ${inspect(limit)}`);
   }
+  for (const [name, value] of Object.entries({ prefix, from, to })) checkText("scan", name, value);
   const entries: KeyValueEntry[] = [];
   let bytes = 0;
   for (const cell of beginningWith(cells, from > prefix ? from : prefix, prefix)) {
@@ -240,6 +246,11 @@ function check<Input extends { readonly op: string; readonly key: string }>(comm
 function checkVersion(op: string, version: number): number {
   if (Number.isInteger(version) && version >= 0) return version;
   throw new Error(`${op}: version: expected a whole number, 0 for an absent key, got ${inspect(version)}`);
+}
+
+function checkText(op: string, name: string, value: unknown): void {
+  if (value === undefined || typeof value === "string") return;
+  throw new Error(`${op}: ${name}: expected a string, got ${inspect(value)}`);
 }
 
 function present({ op, value }: { readonly op: string; readonly value: unknown }): unknown {

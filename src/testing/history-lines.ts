@@ -11,6 +11,8 @@ type FieldName = Field | "outcome";
 type Fields = Readonly<Partial<Record<FieldName, unknown>>>;
 
 const OPS = "put, get, append, delete, cas or set";
+/** As deep as the values of the map may be, within the fields of a line. Who compares them needs a stack. */
+const MAX_DEPTH = 257;
 const VERSION = "a whole number, 0 for an absent key";
 
 /**
@@ -116,7 +118,14 @@ function parseLine(line: string, number: number, isUnended: boolean): KeyValueOp
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
     throw invalid(number, `expected an object, got ${inspectShort(parsed)}`);
   }
+  if (!isWithin(parsed, MAX_DEPTH)) throw invalid(number, `values nested more than ${MAX_DEPTH} deep`);
   return new Line(number, parsed as Fields).operation();
+}
+
+/** Whether values nest no deeper than so many levels. */
+function isWithin(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((inner) => isWithin(inner, levels - 1));
 }
 
 /** One line, and the errors that name it. */

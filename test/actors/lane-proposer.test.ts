@@ -1,8 +1,10 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ClientNetwork } from "../../src/actors/client-network.ts";
 import { FaultTable } from "../../src/actors/faults.ts";
-import { type CallOptions, Proposer } from "../../src/actors/proposer.ts";
+import { CALL_OVERHEAD_BYTES, type CallOptions, Proposer } from "../../src/actors/proposer.ts";
 import type { Consistency, LaneReply, LaneRequest } from "../../src/actors/protocol.ts";
 import { encodeResults, pack } from "../../src/machine/codec.ts";
 import { RaftError } from "../../src/raft/errors.ts";
@@ -72,6 +74,14 @@ function setUp({ maxPendingBytes = 1_000_000 } = {}) {
       ...options,
     });
   return { proposer, leaders, start, submit, faults };
+}
+
+/** What is left when all that nobody holds has been collected. */
+function bufferBytes(): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  collect();
+  return process.memoryUsage().arrayBuffers;
 }
 
 async function turns(): Promise<void> {
@@ -274,7 +284,7 @@ describe("a proposer", () => {
 
   it("takes no more than may wait, and more again once calls are settled", async () => {
     const bytes = pack("x").byteLength;
-    const { start, submit } = setUp({ maxPendingBytes: 2 * bytes });
+    const { start, submit } = setUp({ maxPendingBytes: 2 * bytes + CALL_OVERHEAD_BYTES });
     const p1 = start("p1");
     p1.leads(1, "p1");
     await turns();
@@ -294,6 +304,31 @@ describe("a proposer", () => {
     await fourth;
     p1.dies();
     await second;
+  });
+
+  it("bounds the number of calls that wait, too, however small they are", async () => {
+    const { proposer, submit } = setUp({ maxPendingBytes: 100 * CALL_OVERHEAD_BYTES });
+    const ends = Array.from({ length: 300 }, () => raftError(submit("propose")));
+    expect(proposer.waitingBytes).toBeGreaterThan(99 * CALL_OVERHEAD_BYTES);
+    proposer.end(new RaftError("ERR_STOPPED", "over"));
+    const codes = (await Promise.all(ends)).map(({ code }) => code);
+    expect(codes.filter((code) => code === "ERR_STOPPED")).toHaveLength(100);
+    expect(codes.filter((code) => code === "ERR_OVERLOADED")).toHaveLength(200);
+    expect(proposer.waitingBytes).toBe(0);
+  });
+
+  it("lets go of what was given up while nobody led", async () => {
+    const { proposer } = setUp({ maxPendingBytes: 2 << 20 });
+    const before = bufferBytes();
+    for (let at = 0; at < 50; at++) {
+      const abort = new AbortController();
+      const options = { to: undefined, timeoutMs: Number.POSITIVE_INFINITY, onAppended: undefined, client: undefined };
+      const call = raftError(proposer.submit("propose", new Uint8Array(1 << 20), { ...options, signal: abort.signal }));
+      abort.abort();
+      expect((await call).code).toBe("ERR_ABORTED");
+    }
+    await turns();
+    expect((bufferBytes() - before) / (1 << 20)).toBeLessThan(25);
   });
 
   it("settles everything when it is ended, and takes nothing from then on", async () => {

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import type { CallResult } from "../../src/actors/proposer.ts";
 import { Session, type SessionHost } from "../../src/actors/session.ts";
 import { readSessionHeader } from "../../src/machine/sessions.ts";
@@ -52,4 +52,124 @@ it("uses a session that took longer to open than it may be idle, and does not op
   const session = new Session(host, { expireMs: 10 });
   expect(await session.propose("first")).toMatchObject({ result: 1 });
   expect(opened).toBe(1);
+});
+
+it("settles what was under way in a session that has expired, however that ends", async () => {
+  const host: SessionHost = {
+    ...HOST,
+    proposer: {
+      overloaded: () => undefined,
+      async submit(_kind, data): Promise<CallResult> {
+        const { session, sequence } = readSessionHeader(data);
+        if (session === 0) return { index: 7, term: 1, result: 7 };
+        if (sequence === 1) throw new RaftError("ERR_SESSION_EXPIRED", "session 7 has expired");
+        // The answer to the second is lost.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        throw new RaftError("ERR_UNKNOWN_OUTCOME", "no answer", { outcome: "unknown" });
+      },
+    },
+  };
+  const session = new Session(host, {});
+  const errors = await Promise.all([raftError(session.propose("first")), raftError(session.propose("second"))]);
+  expect(errors.map(({ code, outcome }) => `${code} ${outcome}`)).toEqual([
+    "ERR_SESSION_EXPIRED not-applied",
+    "ERR_SESSION_EXPIRED unknown",
+  ]);
+});
+
+it("takes a new session when it was idle for long by the clock of the log, though a command before was given up", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  let opened = 0;
+  const abort = new AbortController();
+  const host: SessionHost = {
+    ...HOST,
+    proposer: {
+      overloaded: () => undefined,
+      async submit(_kind, data): Promise<CallResult> {
+        const { session, sequence } = readSessionHeader(data);
+        if (session === 0) return { index: 7, term: 1, result: ++opened };
+        if (session === 2) return { index: 8, term: 1, result: sequence };
+        abort.abort();
+        throw new RaftError("ERR_UNKNOWN_OUTCOME", "no answer", { outcome: "unknown" });
+      },
+    },
+  };
+  const session = new Session(host, { expireMs: 60_000 });
+  expect(await raftError(session.propose("first", { signal: abort.signal }))).toMatchObject({ outcome: "unknown" });
+  // The machine slept, so its other clock has hardly moved.
+  vi.setSystemTime(Date.now() + 60_001);
+  expect(await session.propose("second")).toMatchObject({ result: 1 });
+});
+
+it("counts what waits to be sent again among what may wait", async () => {
+  const limit = 10_000;
+  const host: SessionHost = {
+    ...HOST,
+    proposer: {
+      overloaded: (bytes) => (bytes > limit ? new RaftError("ERR_OVERLOADED", `${bytes}`) : undefined),
+      async submit(_kind, data): Promise<CallResult> {
+        if (readSessionHeader(data).session === 0) return { index: 7, term: 1, result: 7 };
+        throw new RaftError("ERR_OVERLOADED", "the leader has enough to do");
+      },
+    },
+  };
+  const session = new Session(host, {});
+  const ends: Promise<RaftError>[] = [];
+  for (let turn = 0; turn < 10; turn++) {
+    for (let at = 0; at < 5; at++) ends.push(raftError(session.propose("x".repeat(900), { timeoutMs: 200 })));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const causes = (await Promise.all(ends)).map(({ message }) => message);
+  expect(causes.filter((message) => Number(message) > limit)).toHaveLength(39);
+  // All that waited is settled, and others may wait.
+  expect((await raftError(session.propose("x".repeat(900), { timeoutMs: 1 }))).message).not.toMatch(/^\d+$/);
+});
+
+it("goes through what is to be sent again once for all that was refused together", async () => {
+  let refused = 0;
+  const host: SessionHost = {
+    ...HOST,
+    proposer: {
+      overloaded: () => undefined,
+      async submit(_kind, data): Promise<CallResult> {
+        const { session, sequence } = readSessionHeader(data);
+        if (session === 0) return { index: 7, term: 1, result: 7 };
+        if (refused++ >= 500) return { index: 8, term: 1, result: sequence };
+        throw new RaftError("ERR_NOT_LEADER", "p1 does not lead");
+      },
+    },
+  };
+  const turns = vi.spyOn(globalThis, "setImmediate");
+  onTestFinished(() => turns.mockRestore());
+  const session = new Session(host, {});
+  const results = await Promise.all(Array.from({ length: 500 }, () => session.propose("x")));
+  expect(results.map(({ result }) => result)).toEqual(results.map((_, at) => at + 1));
+  expect(turns.mock.calls.length).toBeLessThan(5);
+});
+
+it("sends no more than 8 MiB without an answer, and goes on with each answer", async () => {
+  const sent: (() => void)[] = [];
+  const host: SessionHost = {
+    ...HOST,
+    maxCommandBytes: 2 << 20,
+    proposer: {
+      overloaded: () => undefined,
+      async submit(_kind, data): Promise<CallResult> {
+        const { session, sequence } = readSessionHeader(data);
+        if (session === 0) return { index: 7, term: 1, result: 7 };
+        await new Promise<void>((resolve) => sent.push(resolve));
+        return { index: 8, term: 1, result: sequence };
+      },
+    },
+  };
+  const session = new Session(host, {});
+  const calls = Array.from({ length: 12 }, () => session.propose("x".repeat(1 << 20)));
+  await vi.waitUntil(() => sent.length > 0);
+  expect(sent).toHaveLength(8);
+  for (let at = 0; at < 12; at++) {
+    await vi.waitUntil(() => sent.length > at);
+    sent[at]?.();
+  }
+  expect((await Promise.all(calls)).map(({ result }) => result)).toEqual(calls.map((_, at) => at + 1));
 });

@@ -130,5 +130,10 @@ describe("a session", () => {
     const supervisor = await startCluster({ peers: 1 });
     expect(() => supervisor.session({ expireMs: 0 })).toThrow("expireMs: expected a number of milliseconds");
     expect(() => supervisor.session({ via: ["p9"] })).toThrow("no peer is named");
+    expect(() => supervisor.session({ via: [] })).toThrow("via: expected the names of one peer or more, got []");
+    expect(() => supervisor.session({ via: "p1" as never })).toThrow("via: expected the names of one peer or more");
+    expect(() => supervisor.session({ client: 5 as never })).toThrow("client: expected a name, got 5");
+    const error = await raftError(supervisor.query({ op: "size" }, { via: [] }));
+    expect(error).toMatchObject({ code: "ERR_INVALID_OPTION", outcome: "not-applied" });
   });
 });

@@ -53,7 +53,22 @@ describe("a key-value client", () => {
 
   it("refuses keys, values and versions that cannot be, before anything is sent", async () => {
     const kv = new KvClient(await startCluster({ peers: 1 }));
-    const refused = [kv.get(""), kv.put("k", undefined), kv.put("k".repeat(1_025), 1), kv.put("k", 1, { version: -1 })];
+    const refused: Promise<unknown>[] = [
+      kv.get(""),
+      kv.put("k", undefined),
+      kv.put("k".repeat(1_025), 1),
+      kv.put("k", 1, { version: -1 }),
+    ];
+    refused.push(kv.append("k", 5 as never), kv.cas("k", 1, undefined), kv.put(["k"] as never, 1));
+    for (const commands of [null, [null], [{ op: "put", key: "k" }], [{ op: "append", key: "k", value: 5 }]]) {
+      refused.push(kv.txn(commands as never));
+    }
+    for (const command of [{ op: "cas", key: "k", value: 1 }, { op: "txn", key: "k", commands: [] }, { op: "get" }]) {
+      refused.push(kv.txn([command] as never));
+    }
+    for (const checks of [null, [null], [{ key: "k" }], [{ version: 1 }]]) {
+      refused.push(kv.txn([], { checks: checks as never }));
+    }
     const errors = await Promise.all(refused.map(raftError));
     expect(new Set(errors.map(({ code, outcome }) => `${code} ${outcome}`))).toEqual(
       new Set(["ERR_INVALID_COMMAND not-applied"]),

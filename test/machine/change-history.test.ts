@@ -42,4 +42,17 @@ describe("the history of changes", () => {
     for (let index = 1; index <= 20; index++) history.add(index, { key: "k", value: "x".repeat(MIB), version: index });
     expect(history.since(19, all, 10).firstIndex).toBe(18);
   });
+
+  test("keeps the latest change however large it is, and only that then", () => {
+    const history = new ChangeHistory(0);
+    history.add(1, { key: "small", value: 1, version: 1 });
+    history.add(2, { key: "large", value: "x".repeat(5 * MIB), version: 1 });
+    expect(history.since(1, all, 10)).toMatchObject({ firstIndex: 2, changes: [{ key: "large" }] });
+    history.add(3, { key: "small", value: 2, version: 2 });
+    expect(history.since(2, all, 10)).toMatchObject({ firstIndex: 3, changes: [{ key: "small" }] });
+  });
+
+  test.each([Number.NaN, -1, 1.5, "5"])("cannot keep %s changes", (maxChanges) => {
+    expect(() => new ChangeHistory(0, maxChanges as number)).toThrow("maxChanges: expected a whole number, 0 or more");
+  });
 });

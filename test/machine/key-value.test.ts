@@ -228,6 +228,9 @@ describe.each(KINDS)("%s", (_, make) => {
       "op: expected get, entry, keys, scan, changes, size or digest, got 'count'",
     );
     expect(() => map.query({ op: "get" } as never)).toThrow("get: key: expected a string");
+    expect(() => map.query({ op: "keys", prefix: 5 } as never)).toThrow("keys: prefix: expected a string, got 5");
+    expect(() => map.query({ op: "scan", to: null } as never)).toThrow("scan: to: expected a string, got null");
+    expect(() => map.query({ op: "changes", after: 0, prefix: [] } as never)).toThrow("changes: prefix: expected");
   });
 
   test("a version counts the writes of a key, and a set of another version changes nothing", () => {
@@ -311,6 +314,17 @@ describe.each(KINDS)("%s", (_, make) => {
     expect(map.query({ op: "changes", after: 5 })).toEqual({ changes: all, firstIndex: 1, upTo: undefined });
     expect(map.query({ op: "changes", after: 0, key: "b" })).toMatchObject({ changes: [b] });
     expect(map.query({ op: "changes", after: 7, prefix: "" })).toMatchObject({ changes: [gone] });
+  });
+
+  test("tells nothing of what came and went within one transaction", () => {
+    const map = make();
+    const come = { op: "put", key: "k", value: 1 } as const;
+    const go = { op: "delete", key: "k" } as const;
+    map.apply({ op: "txn", commands: [come, go] }, { index: 5 });
+    expect(map.query({ op: "changes", after: 0 })).toMatchObject({ changes: [] });
+    map.apply({ op: "txn", commands: [come, go, come] }, { index: 6 });
+    map.apply({ op: "txn", commands: [come, go] }, { index: 7 });
+    expect(map.query({ op: "changes", after: 0 })).toMatchObject({ changes: [{ version: 1 }, { version: 0 }] });
   });
 
   test("keeps so many changes, and says from where on they are all there", () => {

@@ -20,7 +20,16 @@ function line(changes: Record<string, unknown>): string {
   });
 }
 
+/** An array in an array, and so on. */
+function nested(levels: number): unknown {
+  return levels === 0 ? "v" : [nested(levels - 1)];
+}
+
 describe("parseHistory", () => {
+  test("takes values as deep as the map does", () => {
+    expect(parseHistory(line({ output: nested(256) }))).toMatchObject([{ output: nested(256) }]);
+  });
+
   test("reads each operation, null as an absent key, and skips empty lines and other fields", () => {
     const text = [
       GOOD,
@@ -100,6 +109,7 @@ describe("parseHistory", () => {
     ['{"client":1,"op":"pu', "line 2: cut off, or no JSON: "],
     [`nonsense\n${GOOD}`, "line 2: no JSON: "],
     ["[1]", "line 2: expected an object, got [ 1 ]"],
+    [line({ output: nested(257) }), "line 2: values nested more than 257 deep"],
     [line({ client: undefined }), "line 2: client: missing"],
     [line({ client: true }), "line 2: client: expected a number or a string, got true"],
     [line({ op: undefined }), "line 2: op: missing"],

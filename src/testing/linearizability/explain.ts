@@ -1,4 +1,5 @@
 import type { Operation } from "../history.ts";
+import { inspectShort } from "../inspect-short.ts";
 import type { Violation } from "./check.ts";
 import { type Model, UNKNOWN } from "./model.ts";
 
@@ -10,7 +11,10 @@ export function describeOperation<Input, Output>(
   { input, output, outcome }: Operation<Input, Output>,
   model: Model<never, Input, Output>,
 ): string {
-  return model.describe?.(input, outcome === "ok" ? (output as Output) : UNKNOWN) ?? JSON.stringify(input);
+  const told = model.describe?.(input, outcome === "ok" ? (output as Output) : UNKNOWN);
+  if (told !== undefined) return told;
+  const isAnswered = outcome === "ok" && output !== undefined;
+  return isAnswered ? `${inspectShort(input)} → ${inspectShort(output)}` : inspectShort(input);
 }
 
 /** Says in a few lines why a partition's history is illegal. */

@@ -27,7 +27,7 @@ export interface Model<State, Input, Output> {
   partition?(input: Input): string;
   /** The same text for the same state, and no other. Default: made of plain data; anything else needs its own. */
   stateKey?(state: State): string;
-  /** An operation in a few words, for explanations and pictures. */
+  /** An operation in a few words, for explanations and pictures. Default: input and output as they are. */
   describe?(input: Input, output: OrUnknown<Output>): string;
   /**
    * A model for the operations of one partition, which may take states for one that none of these can tell apart. It

@@ -48,6 +48,24 @@ and leaves the state { version: 1, value: 'a' }. Nothing was found that fits in
 `);
 });
 
+test("a model that does not describe its operations has them shown as they are, whatever they are", async () => {
+  const model = {
+    name: "one's own",
+    init: () => 0,
+    step: (state: number, _: bigint, seen: unknown) => (seen === 7n ? undefined : state),
+  };
+  const common = { client: 1, outcome: "ok" } as const;
+  const history = [
+    { ...common, input: 5n, output: undefined, call: 0, return: 1 },
+    { ...common, input: 6n, output: 7n, call: 2, return: 3 },
+  ];
+  const result = await checkLinearizable(history, model);
+  const [found] = result.verdict === "illegal" ? result.violations : [];
+  expect(found && explain(found, model)).toContain("client 1: 6n → 7n, 2 to 3 ns");
+  expect(found && explain(found, model)).toContain("client 1: 5n, 0 to 1 ns");
+  expect(found && drawHistory([found], model)).toContain("6n → 7n");
+});
+
 test("drawHistory draws it as a page that needs nothing else, and takes no text for markup", async () => {
   const page = drawHistory([await violation()], keyValueModel);
   expect(page.match(/<rect class="ok"/g)).toHaveLength(2);
