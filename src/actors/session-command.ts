@@ -30,5 +30,6 @@ export interface Command {
   isDoubtful: boolean;
   retryMs: number;
   backoffMs: number;
+  /** Of one that is under way: when it is taken for lost; of others: when they may be sent again. */
   retryAt: number;
 }

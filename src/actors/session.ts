@@ -36,8 +36,10 @@ export interface SessionHost {
 }
 
 const HOUR_MS = 3_600_000;
-/** How many times the first wait for an answer the longest one is. */
-const MOST_PATIENCE = 4;
+/** How many times the first wait for an answer the longest one is, before it is asked again. */
+const MOST_PATIENCE = 8;
+/** The same of a session that is opened: what came of an attempt that was given up is not known any more. */
+const MOST_PATIENCE_TO_OPEN = 64;
 /** The wait before an attempt that follows a refusal; it doubles each time. */
 const BACKOFF_MS = [5, 250] as const;
 /** Each stands for several peers that ended before they answered a query: it may be what they die of. */
@@ -150,7 +152,8 @@ export class Session {
     const deadline = performance.now() + timeoutMs;
     // A question or an answer may be lost as well, and asking again does no harm.
     let deaths = 0;
-    for (let { retryMs } = this.#host; ; retryMs = this.#host.retryMs * 2) {
+    const longest = this.#host.retryMs * MOST_PATIENCE;
+    for (let { retryMs } = this.#host; ; retryMs = Math.min(longest, retryMs * 2)) {
       const left = Math.max(0, deadline - performance.now());
       const isLast = left <= retryMs;
       const attempt = { ...options, ...identity, timeoutMs: isLast ? left : retryMs };
@@ -194,6 +197,7 @@ export class Session {
     if (opened === undefined) {
       if (this.#waiting.length > 0) this.#open();
     } else {
+      this.#takeForLost(opened, now);
       const { window } = opened;
       while (window.length < MAX_RESULTS && this.#windowBytes < WINDOW_BYTES) {
         const next = this.#waiting.shift();
@@ -228,7 +232,7 @@ export class Session {
     this.#isOpening = true;
     const owner = randomInt(2 ** 48 - 1);
     this.#openRetryMs = Math.min(
-      this.#host.retryMs * MOST_PATIENCE,
+      this.#host.retryMs * MOST_PATIENCE_TO_OPEN,
       Math.max(this.#host.retryMs, this.#openRetryMs * 2),
     );
     this.#submit(packOpenSession(owner, this.#expireMs), this.#openRetryMs, undefined).then(
@@ -252,11 +256,14 @@ export class Session {
   #send(opened: Opened, command: Command): void {
     const { id: session, owner, window } = opened;
     const { sequence, deadline, isSettled, retryMs } = command;
+    const now = performance.now();
     const acknowledged = window[0]?.sequence ?? sequence;
     const data = packSessionCommand({ session, sequence, acknowledged, owner }, command.data);
-    const timeoutMs = isSettled ? retryMs : Math.max(0, Math.min(retryMs, deadline - performance.now()));
+    // A late answer is as good as any: a cluster that is slow would never be done if each attempt had to be in time.
+    const timeoutMs = isSettled ? retryMs * MOST_PATIENCE : Math.max(0, deadline - now);
     const attempt = ++this.#attempts;
     command.attempt = attempt;
+    command.retryAt = now + retryMs;
     this.#setUnderWay(command, true);
     this.#submit(data, timeoutMs, isSettled ? undefined : command.signal).then(
       (result) => {
@@ -265,6 +272,16 @@ export class Session {
       },
       (error: RaftError) => this.#failed(opened, command, attempt, error),
     );
+  }
+
+  /** What has no answer by now is sent again. */
+  #takeForLost({ window }: Opened, now: number): void {
+    for (const command of window) {
+      if (!command.isUnderWay || command.retryAt > now) continue;
+      this.#setUnderWay(command, false);
+      command.isDoubtful = true;
+      command.retryMs = Math.min(this.#host.retryMs * MOST_PATIENCE, command.retryMs * 2);
+    }
   }
 
   #submit(data: Uint8Array, timeoutMs: number, signal: AbortSignal | undefined): Promise<CallResult> {
@@ -396,6 +413,7 @@ export class Session {
     for (const { sequence, retryAt, deadline } of this.#idle()) {
       next = Math.min(next, deadline, sequence > 0 ? Math.max(retryAt, now + 1) : deadline);
     }
+    for (const { isUnderWay, retryAt } of this.#opened?.window ?? []) if (isUnderWay) next = Math.min(next, retryAt);
     if (next === Number.POSITIVE_INFINITY) return;
     this.#timer = setTimeout(() => this.#pump(), Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(next - now))));
   }

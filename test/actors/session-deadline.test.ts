@@ -54,6 +54,35 @@ it("uses a session that took longer to open than it may be idle, and does not op
   expect(opened).toBe(1);
 });
 
+it("takes an answer that comes after the command was sent again for any", async () => {
+  const sent: number[] = [];
+  let answerFirst = (_result: CallResult) => {};
+  const host: SessionHost = {
+    ...HOST,
+    retryMs: 10,
+    proposer: {
+      overloaded: () => undefined,
+      submit(_kind, data, { timeoutMs }): Promise<CallResult> {
+        const { session, sequence } = readSessionHeader(data);
+        if (session === 0) return Promise.resolve({ index: 7, term: 1, result: 7 });
+        sent.push(sequence);
+        // The cluster is slow: it is still about the first attempt when the third is made, and never comes to that.
+        if (sent.length === 3) answerFirst({ index: 8, term: 1, result: "late" });
+        return new Promise((resolve, reject) => {
+          if (sent.length === 1) answerFirst = resolve;
+          setTimeout(
+            reject,
+            timeoutMs,
+            new RaftError("ERR_UNKNOWN_OUTCOME", "no answer", { outcome: "unknown" }),
+          ).unref();
+        });
+      },
+    },
+  };
+  expect(await new Session(host, {}).propose("first")).toMatchObject({ result: "late" });
+  expect(sent).toEqual([1, 1, 1]);
+});
+
 it("settles what was under way in a session that has expired, however that ends", async () => {
   const host: SessionHost = {
     ...HOST,
