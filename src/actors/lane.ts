@@ -19,6 +19,8 @@ import { packQueries, QUERY_OVERHEAD_BYTES } from "./queries.ts";
 /** Queries that leave together are answered together: so few that their answers fit into memory, however large each is. */
 const MOST_QUERIES_TOGETHER = 64;
 const MOST_BYTES_TOGETHER = 64 << 10;
+/** A message of commands has no more, but at least one: it is one record in each log, and the peer looks up between two. */
+const MOST_COMMAND_BYTES = 1 << 20;
 
 /** Where a command or a query stands. */
 export interface Call {
@@ -139,12 +141,14 @@ export class Lane<Called extends Call = Call> {
       const { inSession } = first;
       const firstId = this.#sent.next;
       const data: Uint8Array[] = [];
-      for (; at < calls.length; at++) {
+      let bytes = 0;
+      for (; at < calls.length && bytes < MOST_COMMAND_BYTES; at++) {
         const call = calls[at];
         if (call?.kind !== "propose" || (call.onAppended !== undefined) !== tellAppended) break;
         if (call.inSession !== inSession) break;
         call.id = this.#sent.add(call);
         data.push(call.data);
+        bytes += call.data.byteLength;
       }
       const packed = packEntries(inSession ? EntryKind.sessionCommand : EntryKind.command, data);
       this.#post({ kind: "propose", firstId, count: data.length, packed, tellAppended }, packed.buffer);

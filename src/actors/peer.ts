@@ -80,8 +80,16 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
 
   const mailbox = new Mailbox([
     { port: supervisor, receive: (order) => orders.take(order as PeerOrder) },
-    { port: data.rpc, receive: (message) => shell.deliver(message as Delivery) },
-    { port: data.lane, receive: (message) => shell.request(APP, message as LaneRequest) },
+    {
+      port: data.rpc,
+      receive: (message) => shell.deliver(message as Delivery),
+      weigh: (message) => bytesOf(message as Delivery),
+    },
+    {
+      port: data.lane,
+      receive: (message) => shell.request(APP, message as LaneRequest),
+      weigh: (message) => bytesOf(message as LaneRequest),
+    },
   ]);
   let isStopped = false;
 
@@ -145,6 +153,11 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
   orTell(() => shell.turn());
   report({ kind: "up" });
   live();
+}
+
+function bytesOf(message: Delivery | LaneRequest): number {
+  if ("bytes" in message) return message.bytes.byteLength;
+  return "packed" in message ? message.packed.byteLength : 0;
 }
 
 async function beginRecord({ record, id }: PeerData, incarnation: number): Promise<RecordFile | undefined> {

@@ -54,6 +54,17 @@ describe("a lane", () => {
     expect(heard).toHaveLength(2);
   });
 
+  it("sends commands that are large together in several messages", async () => {
+    const { lane, requests } = setUp();
+    for (let at = 0; at < 5; at++) lane.add({ ...call("propose"), data: new Uint8Array(600 << 10) });
+    await turns();
+    expect(requests).toMatchObject([
+      { firstId: 1, count: 2 },
+      { firstId: 3, count: 2 },
+      { firstId: 5, count: 1 },
+    ]);
+  });
+
   it("sends the commands of one turn as one message, and numbers them", async () => {
     const { lane, requests } = setUp();
     for (let at = 0; at < 3; at++) lane.add(call("propose"));

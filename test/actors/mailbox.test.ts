@@ -27,6 +27,18 @@ it("hands over all mail that waits on any port, each port's in order", () => {
   expect(log).toEqual(["a0", "a1", "a2", "b0", "b1", "b2"]);
 });
 
+it("leaves the rest for the next time when what came has brought very much along", () => {
+  const { port1, port2 } = new MessageChannel();
+  onTestFinished(() => port1.close());
+  const log: unknown[] = [];
+  const weigh = (message: unknown) => (message as number) << 20;
+  const mailbox = new Mailbox([{ port: port1, receive: (message) => log.push(message), weigh }]);
+  for (const mebibytes of [1, 3, 5, 20, 1]) port2.postMessage(mebibytes);
+  expect([mailbox.drain(), ...log]).toEqual([false, 1, 3, 5]);
+  expect([mailbox.drain(), ...log]).toEqual([false, 1, 3, 5, 20]);
+  expect([mailbox.drain(), ...log]).toEqual([true, 1, 3, 5, 20, 1]);
+});
+
 it("leaves some of a flood for the next time, says so, and loses none of it", () => {
   const { mailbox, log, first } = setUp();
   const count = 20_000;
