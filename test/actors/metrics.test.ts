@@ -143,7 +143,7 @@ describe("metrics()", () => {
 });
 
 it("metrics() tells how much waits for an answer, and rejects once the supervisor has stopped", async () => {
-  const supervisor = await startCluster({ restart: false });
+  const supervisor = await startCluster({ restart: false, electionMs: [1_000, 1_500] });
   const leader = await supervisor.leader();
   await Promise.all(othersOf(supervisor, leader).map((peer) => peer.stop()));
   const { promise } = await handOver(leader, PUT);
