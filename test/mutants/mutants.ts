@@ -126,8 +126,8 @@ const REPLICATION: readonly Mutant[] = [
     "message.batches.at(-1)?.lastIndex ?? log.lastIndex;\n  // §5.3",
   ]),
   mutant("raft/replication.ts", "an answer acknowledges what the leader has by now", [
-    "progress.matched(message.matchIndex);",
-    "progress.matched(state.log.lastIndex);",
+    "    progress.matched(matchIndex);\n",
+    "    progress.matched(lastIndex);\n",
   ]),
   mutant("raft/raft.ts", "an acknowledgement of an earlier term counts", [
     "if (!stale) onAppendEntriesReply(",
