@@ -29,6 +29,8 @@ export interface Plan {
   readonly leases: boolean;
   /** Whether the key-value map is the one whose entries are in the stores. */
   readonly durable: boolean;
+  /** Whether snapshots that two peers make of one state differ in their bytes. */
+  readonly ownBytes: boolean;
   readonly snapshotEvery: number;
   readonly chunkBytes: number;
   readonly limits: {
@@ -92,6 +94,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     clockRates: Array.from({ length: peers }, () => 1 + draw.between([-maxClockDrift, maxClockDrift])),
     leases,
     durable: new Draw(seed, "durable").chance(0.3),
+    ownBytes: new Draw(seed, "own bytes").chance(0.4),
     snapshotEvery,
     chunkBytes: draw.pick([200, 1_000, 4_096, 128 << 10]),
     limits: draw.chance(0.4)

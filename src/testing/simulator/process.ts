@@ -11,6 +11,8 @@ import type { DiskImage } from "./checks/disk-image.ts";
 import type { WatchedMachine } from "./checks/states.ts";
 import type { Subject } from "./checks/subject.ts";
 import { type CrashPoint, Killed } from "./crash-points.ts";
+import { Draw } from "./draw.ts";
+import { withOwnBytes } from "./own-bytes.ts";
 import type { Plan } from "./plan.ts";
 import type { SimClock } from "./sim-clock.ts";
 
@@ -70,6 +72,7 @@ export class Process implements Subject {
     this.image = image;
     this.incarnation = incarnation;
     const timing = timingOf(plan);
+    const share = new Draw(plan.seed, "own bytes", id).random();
     this.shell = new Shell({
       group: "main",
       raft: {
@@ -81,7 +84,7 @@ export class Process implements Subject {
         random: seededRandom(hashSeed(plan.seed, id, incarnation)),
       },
       store,
-      machine,
+      machine: plan.ownBytes ? withOwnBytes(machine, share) : machine,
       clock,
       send: (packets) => this.#send(packets),
       reply: (client, replies) => {

@@ -13,7 +13,7 @@ import { checkAppendOnly } from "./append-only.ts";
 import { checkBounds } from "./bounds.ts";
 import { Commits } from "./commits.ts";
 import { DiskImage, EntryRecord } from "./disk-image.ts";
-import { ElectionSafety, Votes } from "./elections.ts";
+import { Consents, ElectionSafety, Votes } from "./elections.ts";
 import { Monotone, TermsOnDisk } from "./monotone.ts";
 import { Promises } from "./promises.ts";
 import { States, type WatchedMachine } from "./states.ts";
@@ -36,6 +36,7 @@ export class Checker {
   readonly #states: States;
   readonly #reference: WatchedMachine;
   readonly #elections = new ElectionSafety();
+  readonly #consents: Consents;
   readonly #votes: Votes;
   readonly #promises: Promises;
   readonly #acknowledged = new Acknowledged();
@@ -53,6 +54,7 @@ export class Checker {
     const record = new EntryRecord();
     this.#report = report;
     this.#snapshotEvery = snapshotEvery;
+    this.#consents = new Consents(peers.length);
     this.#votes = new Votes(peers.length);
     this.#promises = new Promises(electionMs[0]);
     this.images = new Map(peers.map((id) => [id, new DiskImage(id, record)]));
@@ -101,6 +103,7 @@ export class Checker {
         if (type === "AppendEntries" || type === "InstallSnapshot") return;
         const message = decodeFrame(bytes, type, start, end);
         checkAnswer(subject, message);
+        this.#consents.sends(subject, to, message);
         this.#votes.sends(subject, to, message);
         this.#promises.sends(subject, to, message);
         this.#acknowledged.sends(subject, message);

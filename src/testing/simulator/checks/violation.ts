@@ -2,6 +2,7 @@
 export type CheckName =
   | "election safety"
   | "one vote a term"
+  | "asks before it campaigns"
   | "log matching"
   | "leader append-only"
   | "leader completeness"
