@@ -124,7 +124,8 @@ function recover(world: World): void {
   });
   for (const { process } of sound) if (process !== undefined) checker.compareAtEnd(process.machine);
   const hasAnswered = () => world.hasAnswered;
-  goOn(world, longest, sound, hasAnswered, () => new Violation("liveness", `a question is not answered, ${AFTER}`));
+  goOn(world, longest, sound, hasAnswered, () => new Violation("liveness", `a call is not answered, ${AFTER}`));
+  checker.checkRefused();
 }
 
 /** Lets time pass until `isDone`, as long as the logs of these peers get on. */

@@ -1,4 +1,5 @@
 import { DurableState } from "../../../actors/durable-state.ts";
+import type { LaneReply, LaneRequest } from "../../../actors/protocol.ts";
 import { Replica } from "../../../actors/replica.ts";
 import { decodeFrame, forEachFrame, type Packet } from "../../../actors/wire.ts";
 import { isDurable } from "../../../machine/load.ts";
@@ -11,6 +12,7 @@ import { Acknowledged } from "./acknowledged.ts";
 import { checkAnswer } from "./answers.ts";
 import { checkAppendOnly } from "./append-only.ts";
 import { checkBounds } from "./bounds.ts";
+import { Calls } from "./calls.ts";
 import { Commits } from "./commits.ts";
 import { DiskImage, EntryRecord } from "./disk-image.ts";
 import { Consents, ElectionSafety, Votes } from "./elections.ts";
@@ -33,6 +35,7 @@ const NO_TABLE: MachineTable = {
 export class Checker {
   readonly images: ReadonlyMap<PeerId, DiskImage>;
   readonly commits: Commits;
+  readonly #calls: Calls;
   readonly #states: States;
   readonly #reference: WatchedMachine;
   readonly #elections = new ElectionSafety();
@@ -66,6 +69,7 @@ export class Checker {
     const replica = new Replica(name, held, NO_CALLS);
     replica.start({ applied: undefined, snapshot: undefined }, () => []);
     this.commits = new Commits(this.images, replica);
+    this.#calls = new Calls(this.commits);
   }
 
   watch(machine: AnyStateMachine, who: string): WatchedMachine {
@@ -133,6 +137,26 @@ export class Checker {
     const end = this.commits.lastIndex + 1;
     this.#states.compare(this.#reference, end);
     this.#states.compare(machine, end);
+  }
+
+  /** A process takes mail of a client. */
+  takes(subject: Subject, client: number, request: LaneRequest): void {
+    this.#calls.takes(subject, client, request);
+  }
+
+  /** A process has replied to a client. */
+  replies(client: number, reply: LaneReply): void {
+    this.#try(() => this.#calls.replies(client, reply));
+  }
+
+  /** Whether these have answered all that they must. */
+  haveAnswered(subjects: ReadonlySet<Subject>): boolean {
+    return this.#calls.areAnswered(subjects);
+  }
+
+  /** All is over: nothing more will be committed. */
+  checkRefused(): void {
+    this.#try(() => this.#calls.checkRefused());
   }
 
   /** A peer's process has lost its disk, at least. */

@@ -19,6 +19,7 @@ export type CheckName =
   | "lease"
   | "stands by its leader"
   | "real-time order"
+  | "replies are true"
   | "linearizability"
   | "liveness"
   | "catching up"
