@@ -82,6 +82,34 @@ const VOTES: readonly Mutant[] = [
     "if (state.leader === peer && state.leaderIncarnation === incarnation) {",
     "if (state.leader === peer) {",
   ]),
+  mutant("raft/initial-state.ts", "a restart forgets the vote", [
+    "hardState: stored.hardState,",
+    "hardState: { ...stored.hardState, votedFor: undefined },",
+  ]),
+  mutant("raft/election.ts", "a refusal counts as a vote", [
+    'if (state.role === "candidate" && message.voteGranted) countVote(',
+    'if (state.role === "candidate") countVote(',
+  ]),
+  mutant("raft/election.ts", "who campaigns asks nobody first", [
+    "if (isMajority(state, state.granted.size)) becomeCandidate(state, now);\n  else ask(",
+    "if (state.granted.size > 0) becomeCandidate(state, now);\n  else ask(",
+  ]),
+  mutant("raft/election.ts", "a pre-vote for an earlier term counts", [
+    "message.proposedTerm !== currentTerm(state) + 1 ||",
+    "message.proposedTerm > currentTerm(state) + 1 ||",
+  ]),
+  mutant("raft/election.ts", "a pre-vote is kept as the vote", [
+    '  sendAfterSave(state, from, {\n    type: "PreVoteReply",',
+    '  if (voteGranted) vote(state, from);\n  sendAfterSave(state, from, {\n    type: "PreVoteReply",',
+  ]),
+  mutant("raft/election.ts", "a late pre-vote makes a follower campaign", [
+    'if (state.role !== "pre-candidate" || message.proposedTerm',
+    "if (message.proposedTerm",
+  ]),
+  mutant("raft/state.ts", "election timeouts are not random", [
+    "state.options.random() * (max - min)",
+    "0 * (max - min)",
+  ]),
 ];
 
 const REPLICATION: readonly Mutant[] = [
@@ -163,6 +191,22 @@ const REPLICATION: readonly Mutant[] = [
     "  return Math.max(1, Math.min(next, message.prevLogIndex));",
     "  return Math.max(1, next, message.prevLogIndex + 1);",
   ]),
+  mutant("raft/commit.ts", "nothing is committed while the next entry is of an earlier term", [
+    "state.log.termAt(held) !== currentTerm(state)",
+    "state.log.termAt(state.commitIndex + 1) !== currentTerm(state)",
+  ]),
+  mutant("raft/replication.ts", "what is before the log counts as a conflict", [
+    "if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {",
+    "if (ourTerm !== message.prevLogTerm) {",
+  ]),
+  mutant("raft/progress.ts", "the bytes of a window are not given back when it is probed anew", [
+    "    this.#inflightBytes = 0;\n",
+    "",
+  ]),
+  mutant("raft/initial-state.ts", "a restart forgets that its snapshot is committed", [
+    "Math.max(snapshot?.index ?? log.firstIndex,",
+    "Math.max(log.firstIndex,",
+  ]),
 ];
 
 const SNAPSHOTS: readonly Mutant[] = [
@@ -232,6 +276,18 @@ const SNAPSHOTS: readonly Mutant[] = [
     "    if (this.#filled > 0 || done) {",
     "    if (this.#chunks === 0 || !done) {",
   ]),
+  mutant("raft/raft.ts", "an answer to a snapshot of an earlier term counts", [
+    "if (!stale) onInstallSnapshotReply(",
+    "onInstallSnapshotReply(",
+  ]),
+  mutant("raft/progress.ts", "a transfer ends with exactly its own index", [
+    "matchIndex < this.transfer.snapshot.index",
+    "matchIndex !== this.transfer.snapshot.index",
+  ]),
+  mutant("raft/snapshot.ts", "chunks of the own snapshot and of the leader's are mixed", [
+    "    state.incoming = undefined;\n    state.isBuilding = true;\n",
+    "    state.isBuilding = true;\n",
+  ]),
 ];
 
 const APPLYING: readonly Mutant[] = [
@@ -260,6 +316,14 @@ const APPLYING: readonly Mutant[] = [
   mutant("actors/shell.ts", "a peer applies what is not committed", [
     "const { commitIndex, log } = this.#raft;\n    const { clock }",
     "const { log } = this.#raft;\n    const commitIndex = log.lastIndex;\n    const { clock }",
+  ]),
+  mutant("actors/pending.ts", "what a snapshot covers is said not to be applied", [
+    'outcome: "unknown" } as const;',
+    'outcome: "not-applied" } as const;',
+  ]),
+  mutant("actors/shell.ts", "who waits behind a snapshot is never told", [
+    "    this.#pending.coveredBySnapshot(snapshot.index, this.#answers);\n",
+    "",
   ]),
 ];
 
@@ -342,6 +406,14 @@ const STORAGE: readonly Mutant[] = [
   mutant("storage/sweeping.ts", "what is swept reaches into what is in use", [
     "return [[0, log.firstIndex + log.shift]];",
     "return [[0, log.firstIndex + log.shift + 2]];",
+  ]),
+  mutant("storage/record-store.ts", "a durable machine's state is written apart from its index", [
+    "      this.#records.commit([...writes, ...swept.writes]);\n",
+    '      const state = writes.filter(({ table }) => table === "machine");\n      if (state.length > 0) this.#records.commit(state);\n      this.#records.commit([...writes, ...swept.writes]);\n',
+  ]),
+  mutant("storage/opening.ts", "a broken end of the log is taken for a write that was torn", [
+    '  const lastKey = records.floor("log", Number.MAX_SAFE_INTEGER) ?? 0;\n',
+    '  let lastKey = records.floor("log", Number.MAX_SAFE_INTEGER) ?? 0;\n  try {\n    batchAt(records, pointer, lastKey - shift);\n  } catch {\n    lastKey = records.floor("log", lastKey - 1) ?? 0;\n  }\n',
   ]),
 ];
 
