@@ -70,6 +70,10 @@ const VOTES: readonly Mutant[] = [
     "  if (now < state.noVoteBefore) return true;\n",
     "",
   ]),
+  mutant("raft/replication.ts", "a leader that hears of nobody goes on", [
+    "  if (!hasQuorumContact(state, now, longest)) {\n",
+    "  if (now < 0 && !hasQuorumContact(state, now, longest)) {\n",
+  ]),
   mutant("raft/quorum.ts", "half is a majority", [
     "return Math.floor(voters / 2) + 1;",
     "return Math.ceil(voters / 2);",

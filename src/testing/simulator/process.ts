@@ -7,6 +7,7 @@ import { hashSeed, seededRandom } from "../../raft/random.ts";
 import type { Role } from "../../raft/state.ts";
 import type { Store } from "../../storage/store.ts";
 import type { Checker } from "./checks/checker.ts";
+import { Contact } from "./checks/contact.ts";
 import type { DiskImage } from "./checks/disk-image.ts";
 import type { WatchedMachine } from "./checks/states.ts";
 import type { Subject } from "./checks/subject.ts";
@@ -52,6 +53,7 @@ export class Process implements Subject {
   #inbox: Mail[] = [];
   /** When the first of it came. */
   #mailSince = Number.POSITIVE_INFINITY;
+  readonly #contact: Contact;
   #armed: ArmedCrash | undefined;
   isDead = false;
   current = { since: 0 };
@@ -65,6 +67,7 @@ export class Process implements Subject {
   /** What the shell's constructor throws is the end of the process. */
   constructor(options: ProcessOptions, arm: ArmedCrash | undefined) {
     this.#options = options;
+    this.#contact = new Contact(options.plan);
     this.#armed = arm;
     const { id, plan, store, machine, clock, image, createRaft } = options;
     const { incarnation } = store.state;
@@ -148,18 +151,23 @@ export class Process implements Subject {
   /** All that waits is handed in, and then a turn. What it throws is the end of this process. */
   turn(): void {
     const { checker, clock } = this.#options;
-    this.current = { since: Math.min(clock.now(), this.#mailSince) };
+    const began = clock.now();
+    this.current = { since: Math.min(began, this.#mailSince) };
+    this.#contact.begins(this, began);
     this.#mailSince = Number.POSITIVE_INFINITY;
     const mail = this.#inbox;
     this.#inbox = [];
     for (const item of mail) {
-      if ("delivery" in item) this.shell.deliver(item.delivery);
-      else this.shell.request(item.client, item.request);
+      if ("delivery" in item) {
+        if (item.delivery.kind === "packet") this.#contact.hears(item.delivery.from, began);
+        this.shell.deliver(item.delivery);
+      } else this.shell.request(item.client, item.request);
       checker.observe(this);
     }
     if (mail.length > 0) this.at("mail");
     this.shell.turn();
     checker.observe(this);
+    this.#contact.ends(this, began);
   }
 
   arm(crash: ArmedCrash): void {

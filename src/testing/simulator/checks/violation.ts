@@ -18,6 +18,7 @@ export type CheckName =
   | "bounded memory"
   | "lease"
   | "stands by its leader"
+  | "steps down without a majority"
   | "real-time order"
   | "replies are true"
   | "linearizability"
