@@ -280,9 +280,9 @@ const SNAPSHOTS: readonly Mutant[] = [
     "if (!stale) onInstallSnapshotReply(",
     "onInstallSnapshotReply(",
   ]),
-  mutant("raft/progress.ts", "a transfer ends with exactly its own index", [
-    "matchIndex < this.transfer.snapshot.index",
-    "matchIndex !== this.transfer.snapshot.index",
+  mutant("raft/progress.ts", "who has its snapshot is taken for one that is being sent it for ever", [
+    "if (this.transfer !== undefined && matchIndex < this.transfer.snapshot.index) return;",
+    "if (this.transfer !== undefined) return;",
   ]),
   mutant("raft/snapshot.ts", "chunks of the own snapshot and of the leader's are mixed", [
     "    state.incoming = undefined;\n    state.isBuilding = true;\n",
@@ -430,6 +430,8 @@ const STORAGE: readonly Mutant[] = [
  *   good for that read.
  * - Messages of a peer's former life that are taken (the network's fencing aside). It had made durable what it says, and
  *   whoever asks puts the number of its life into what has to come back.
+ * - A transfer of a snapshot that ends only with an acknowledgement of exactly its index (etcd). A follower that acknowledges
+ *   more than that has all that the leader has; the leader's next snapshot ends it.
  * - A repeated RequestVote of the same candidate that gets no second vote. It costs a term, and nothing else.
  */
 

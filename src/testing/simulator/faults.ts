@@ -127,6 +127,20 @@ export function drawFaults(draw: Draw, options: FaultOptions): readonly PlannedF
   return faults;
 }
 
+/** How often each kind is drawn of those that are under way when all is to be well again. */
+const LAST_WEIGHTS = { strand: 4, cut: 3, crash: 2, storm: 2, pause: 1, usurp: 1 } as const;
+
+/**
+ * Sometimes one more, shortly before the end: what it leaves behind is there when a part of the peers is well again, and then
+ * all, and nothing else has covered it by then.
+ */
+export function drawLastFault(draw: Draw, options: FaultOptions): readonly PlannedFault[] {
+  const { forMs, electionMs } = options;
+  if (!draw.chance(0.3)) return [];
+  const atMs = Math.max(0, forMs - draw.between([0, 5 * electionMs[1]]));
+  return [{ atMs, ...drawFault(draw, draw.weighted(LAST_WEIGHTS), options, electionMs[1]) }];
+}
+
 function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOptions, gapMs: number): FaultAction {
   const all = Array.from({ length: peers }, (_, at) => at);
   const victim = () => (draw.chance(0.4) ? "leader" : draw.integer(0, peers - 1));
