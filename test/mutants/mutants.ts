@@ -195,9 +195,9 @@ const REPLICATION: readonly Mutant[] = [
     "state.log.termAt(held) !== currentTerm(state)",
     "state.log.termAt(state.commitIndex + 1) !== currentTerm(state)",
   ]),
-  mutant("raft/replication.ts", "what is before the log counts as a conflict", [
-    "if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {",
-    "if (ourTerm !== message.prevLogTerm) {",
+  mutant("raft/replication.ts", "what is before the log counts as a conflict, and cuts it", [
+    "if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {\n",
+    "if (ourTerm !== message.prevLogTerm) {\n    if (prevLogIndex < log.firstIndex - 1 && log.firstIndex <= log.lastIndex) log.truncateFrom(log.firstIndex);\n",
   ]),
   mutant("raft/progress.ts", "the bytes of a window are not given back when it is probed anew", [
     "    this.#inflightBytes = 0;\n",
@@ -430,6 +430,8 @@ const STORAGE: readonly Mutant[] = [
  *   good for that read.
  * - Messages of a peer's former life that are taken (the network's fencing aside). It had made durable what it says, and
  *   whoever asks puts the number of its life into what has to come back.
+ * - A refusal alone of what stands before the log (openraft #511, without the cut). Only one whose acknowledgements were lost
+ *   is asked for that, and the leader compacts its own log before long: then the follower gets the snapshot.
  * - A transfer of a snapshot that ends only with an acknowledgement of exactly its index (etcd). A follower that acknowledges
  *   more than that has all that the leader has; the leader's next snapshot ends it.
  * - A repeated RequestVote of the same candidate that gets no second vote. It costs a term, and nothing else.

@@ -85,7 +85,7 @@ export type FaultAction =
   | { readonly kind: "snapshot"; readonly victim: Victim };
 
 /** In which tables bits are flipped. */
-export const FLIPPED_TABLES = ["meta", "log", "terms", "snapshot"] as const;
+export const FLIPPED_TABLES = ["meta", "log", "log", "terms", "snapshot"] as const;
 export type FlippedTable = (typeof FLIPPED_TABLES)[number];
 
 export type PlannedFault = { readonly atMs: number } & FaultAction;
@@ -207,11 +207,12 @@ function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOpti
       return { kind, victim: victim(), forMs: while_() };
     case "failing disk":
       return { kind, victim: victim(), isDone: draw.chance(0.5), downMs: draw.between([5, 500]) };
-    case "flipped bit":
-      return {
-        ...{ kind, victim: victim(), table: draw.pick(FLIPPED_TABLES), place: draw.random() },
-        isStarted: draw.chance(0.7),
-      };
+    case "flipped bit": {
+      const drawn = { victim: victim(), table: draw.pick(FLIPPED_TABLES), place: draw.random() } as const;
+      // Near the end of a log, mostly: that could be taken for a write that was torn.
+      const place = drawn.table === "log" ? Math.sqrt(Math.sqrt(drawn.place)) : drawn.place;
+      return { kind, ...drawn, place, isStarted: draw.chance(0.7) };
+    }
     case "lost disk":
       return { kind, victim: victim(), downMs: draw.between([5, 500]) };
     case "burst":
