@@ -1,3 +1,4 @@
+import { invariant } from "./errors.ts";
 import type { PeerId, ReadIndex, ReadIndexReply } from "./message.ts";
 import type { Progress } from "./progress.ts";
 import { majority } from "./quorum.ts";
@@ -131,6 +132,7 @@ export function beginRound(state: State): void {
 
 /** A follower has answered a message of this round or a later one. */
 export function acknowledgeRound(state: State, progress: Progress, round: number): void {
+  invariant(round <= state.round, () => `${progress.id} acknowledges round ${round}, of ${state.round} in this term`);
   if (progress.answeredRound(round) && state.waitingReads.length > 0) state.roundWanted = true;
   const at = state.roundTimes[round - (state.roundTimes[0]?.round ?? 0)]?.at;
   if (at !== undefined) progress.ackedAt = Math.max(progress.ackedAt, at);

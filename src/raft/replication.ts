@@ -148,7 +148,13 @@ export function onAppendEntriesReply(state: State, from: PeerId, message: Append
   progress.lastContact = now;
   acknowledgeRound(state, progress, message.round);
   if (message.success) {
-    progress.matched(message.matchIndex);
+    const { matchIndex } = message;
+    const { lastIndex } = state.log;
+    invariant(
+      matchIndex <= lastIndex,
+      () => `${from} acknowledges entry ${matchIndex} of a log that ends at ${lastIndex}`,
+    );
+    progress.matched(matchIndex);
     advanceCommit(state, now);
   } else if (isNews(progress, message)) {
     progress.probe(backtrack(state, message));

@@ -70,6 +70,10 @@ const VOTES: readonly Mutant[] = [
     "  if (now < state.noVoteBefore) return true;\n",
     "",
   ]),
+  mutant("raft/replication.ts", "a leader that hears of nobody goes on", [
+    "  if (!hasQuorumContact(state, now, longest)) {\n",
+    "  if (now < 0 && !hasQuorumContact(state, now, longest)) {\n",
+  ]),
   mutant("raft/quorum.ts", "half is a majority", [
     "return Math.floor(voters / 2) + 1;",
     "return Math.ceil(voters / 2);",
@@ -81,6 +85,30 @@ const VOTES: readonly Mutant[] = [
   mutant("raft/raft.ts", "news of a former life's death counts for the life that leads", [
     "if (state.leader === peer && state.leaderIncarnation === incarnation) {",
     "if (state.leader === peer) {",
+  ]),
+  mutant("raft/initial-state.ts", "a restart forgets the vote", [
+    "hardState: stored.hardState,",
+    "hardState: { ...stored.hardState, votedFor: undefined },",
+  ]),
+  mutant("raft/election.ts", "a refusal counts as a vote", [
+    'if (state.role === "candidate" && message.voteGranted) countVote(',
+    'if (state.role === "candidate") countVote(',
+  ]),
+  mutant("raft/election.ts", "who campaigns asks nobody first", [
+    "if (isMajority(state, state.granted.size)) becomeCandidate(state, now);\n  else ask(",
+    "if (state.granted.size > 0) becomeCandidate(state, now);\n  else ask(",
+  ]),
+  mutant("raft/election.ts", "a pre-vote for an earlier term counts", [
+    "message.proposedTerm !== currentTerm(state) + 1 ||",
+    "message.proposedTerm > currentTerm(state) + 1 ||",
+  ]),
+  mutant("raft/election.ts", "a pre-vote is kept as the vote", [
+    '  sendAfterSave(state, from, {\n    type: "PreVoteReply",',
+    '  if (voteGranted) vote(state, from);\n  sendAfterSave(state, from, {\n    type: "PreVoteReply",',
+  ]),
+  mutant("raft/election.ts", "a late pre-vote makes a follower campaign", [
+    'if (state.role !== "pre-candidate" || message.proposedTerm',
+    "if (message.proposedTerm",
   ]),
 ];
 
@@ -126,8 +154,8 @@ const REPLICATION: readonly Mutant[] = [
     "message.batches.at(-1)?.lastIndex ?? log.lastIndex;\n  // §5.3",
   ]),
   mutant("raft/replication.ts", "an answer acknowledges what the leader has by now", [
-    "progress.matched(message.matchIndex);",
-    "progress.matched(state.log.lastIndex);",
+    "    progress.matched(matchIndex);\n",
+    "    progress.matched(lastIndex);\n",
   ]),
   mutant("raft/raft.ts", "an acknowledgement of an earlier term counts", [
     "if (!stale) onAppendEntriesReply(",
@@ -162,6 +190,22 @@ const REPLICATION: readonly Mutant[] = [
   mutant("raft/replication.ts", "the leader goes back to where it was already", [
     "  return Math.max(1, Math.min(next, message.prevLogIndex));",
     "  return Math.max(1, next, message.prevLogIndex + 1);",
+  ]),
+  mutant("raft/commit.ts", "nothing is committed while the next entry is of an earlier term", [
+    "state.log.termAt(held) !== currentTerm(state)",
+    "state.log.termAt(state.commitIndex + 1) !== currentTerm(state)",
+  ]),
+  mutant("raft/replication.ts", "what is before the log counts as a conflict, and cuts it", [
+    "if (ourTerm === undefined ? prevLogIndex > log.lastIndex : ourTerm !== message.prevLogTerm) {\n",
+    "if (ourTerm !== message.prevLogTerm) {\n    if (prevLogIndex < log.firstIndex - 1 && log.firstIndex <= log.lastIndex) log.truncateFrom(log.firstIndex);\n",
+  ]),
+  mutant("raft/progress.ts", "the bytes of a window are not given back when it is probed anew", [
+    "    this.#inflightBytes = 0;\n",
+    "",
+  ]),
+  mutant("raft/initial-state.ts", "a restart forgets that its snapshot is committed", [
+    "Math.max(snapshot?.index ?? log.firstIndex,",
+    "Math.max(log.firstIndex,",
   ]),
 ];
 
@@ -232,6 +276,18 @@ const SNAPSHOTS: readonly Mutant[] = [
     "    if (this.#filled > 0 || done) {",
     "    if (this.#chunks === 0 || !done) {",
   ]),
+  mutant("raft/raft.ts", "an answer to a snapshot of an earlier term counts", [
+    "if (!stale) onInstallSnapshotReply(",
+    "onInstallSnapshotReply(",
+  ]),
+  mutant("raft/progress.ts", "who has its snapshot is taken for one that is being sent it for ever", [
+    "if (this.transfer !== undefined && matchIndex < this.transfer.snapshot.index) return;",
+    "if (this.transfer !== undefined) return;",
+  ]),
+  mutant("raft/snapshot.ts", "chunks of the own snapshot and of the leader's are mixed", [
+    "    state.incoming = undefined;\n    state.isBuilding = true;\n",
+    "    state.isBuilding = true;\n",
+  ]),
 ];
 
 const APPLYING: readonly Mutant[] = [
@@ -260,6 +316,14 @@ const APPLYING: readonly Mutant[] = [
   mutant("actors/shell.ts", "a peer applies what is not committed", [
     "const { commitIndex, log } = this.#raft;\n    const until",
     "const { log } = this.#raft;\n    const commitIndex = log.lastIndex;\n    const until",
+  ]),
+  mutant("actors/pending.ts", "what a snapshot covers is said not to be applied", [
+    'outcome: "unknown" } as const;',
+    'outcome: "not-applied" } as const;',
+  ]),
+  mutant("actors/shell.ts", "who waits behind a snapshot is never told", [
+    "    this.#pending.coveredBySnapshot(snapshot.index, this.#answers);\n",
+    "",
   ]),
 ];
 
@@ -343,7 +407,35 @@ const STORAGE: readonly Mutant[] = [
     "return [[0, log.firstIndex + log.shift]];",
     "return [[0, log.firstIndex + log.shift + 2]];",
   ]),
+  mutant("storage/record-store.ts", "a durable machine's state is written apart from its index", [
+    "      this.#records.commit([...writes, ...swept.writes]);\n",
+    '      const state = writes.filter(({ table }) => table === "machine");\n      if (state.length > 0) this.#records.commit(state);\n      this.#records.commit([...writes, ...swept.writes]);\n',
+  ]),
+  mutant("storage/opening.ts", "a broken end of the log is taken for a write that was torn", [
+    '  const lastKey = records.floor("log", Number.MAX_SAFE_INTEGER) ?? 0;\n',
+    '  let lastKey = records.floor("log", Number.MAX_SAFE_INTEGER) ?? 0;\n  try {\n    batchAt(records, pointer, lastKey - shift);\n  } catch {\n    lastKey = records.floor("log", lastKey - 1) ?? 0;\n  }\n',
+  ]),
 ];
+
+/*
+ * Not among them, since something else in the design takes the harm out of them:
+ *
+ * - Election timeouts that are not random (§5.2). Who asks before it campaigns takes no votes from another, and delays are
+ *   never the same twice: one of them gets ahead all the same.
+ * - Progress that a late rejection takes back (etcd #1366). `Progress.probe` does not go below what is known to match.
+ * - `durableIndex` that is not lowered by a cut, or an acknowledgement of a write whose entries were replaced meanwhile
+ *   (hashicorp and etcd: "ABA"). Writes are synchronous: between the save and the report of it nothing is taken in, and the
+ *   report sets it anew.
+ * - A grant of a former leader to a read that was asked about in an earlier term. It led when it was asked, so the index is
+ *   good for that read.
+ * - Messages of a peer's former life that are taken (the network's fencing aside). It had made durable what it says, and
+ *   whoever asks puts the number of its life into what has to come back.
+ * - A refusal alone of what stands before the log (openraft #511, without the cut). Only one whose acknowledgements were lost
+ *   is asked for that, and the leader compacts its own log before long: then the follower gets the snapshot.
+ * - A transfer of a snapshot that ends only with an acknowledgement of exactly its index (etcd). A follower that acknowledges
+ *   more than that has all that the leader has; the leader's next snapshot ends it.
+ * - A repeated RequestVote of the same candidate that gets no second vote. It costs a term, and nothing else.
+ */
 
 /** The bugs that are planted, one at a time. */
 export const MUTANTS: readonly Mutant[] = [...VOTES, ...REPLICATION, ...SNAPSHOTS, ...APPLYING, ...READS, ...STORAGE];

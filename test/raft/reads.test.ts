@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Outgoing } from "../../src/raft/effects.ts";
-import type { AppendEntries } from "../../src/raft/message.ts";
+import type { AppendEntries, Message } from "../../src/raft/message.ts";
 import { Disk } from "./disk.ts";
 import { pack } from "./entries.ts";
 import { appendEntries, appends, ELECTION_MS, elect, HEARTBEAT_MS, Peer } from "./harness.ts";
@@ -193,6 +193,31 @@ describe("dissertation 6.4 linearizable reads without log entries", () => {
     peer.raft.read(2);
     acknowledge(peer, "b", { ...last(old, "b"), round: 99 });
     acknowledge(peer, "c", { ...last(old, "b"), round: 99 });
+    expect(peer.released).toEqual([]);
+  });
+
+  it.each<{ what: string; sent: Message }>([
+    { what: "entries", sent: appendEntries({ term: 1, round: 99 }) },
+    {
+      what: "a snapshot",
+      sent: {
+        ...{ type: "InstallSnapshot", term: 1, round: 99, lastIncludedIndex: 9, lastIncludedTerm: 1, chunk: 1 },
+        ...{ info: undefined, data: new Uint8Array() },
+      },
+    },
+  ])("who refuses $what of an earlier leadership acknowledges no round of the later one", ({ sent }) => {
+    const peer = established();
+    peer.receive("c", appendEntries({ term: 2, prevLogIndex: 2, prevLogTerm: 1 }));
+    acknowledge(peer, "b", last(elect(peer, "b"), "b"));
+    expect(peer.facts).toMatchObject({ role: "leader", currentTerm: 3, commitIndex: 3 });
+    const other = new Peer("b", new Disk(THREE));
+    other.receive("a", appendEntries({ term: 3, prevLogIndex: 9 }));
+    const [refusal] = other.receive("a", sent);
+    if (refusal === undefined) throw new Error("expected an answer");
+    expect(refusal.message.term).toBe(3);
+    peer.raft.read(1);
+    peer.settle();
+    peer.receive("b", refusal.message);
     expect(peer.released).toEqual([]);
   });
 

@@ -85,7 +85,7 @@ export type FaultAction =
   | { readonly kind: "snapshot"; readonly victim: Victim };
 
 /** In which tables bits are flipped. */
-export const FLIPPED_TABLES = ["meta", "log", "terms", "snapshot"] as const;
+export const FLIPPED_TABLES = ["meta", "log", "log", "terms", "snapshot"] as const;
 export type FlippedTable = (typeof FLIPPED_TABLES)[number];
 
 export type PlannedFault = { readonly atMs: number } & FaultAction;
@@ -125,6 +125,20 @@ export function drawFaults(draw: Draw, options: FaultOptions): readonly PlannedF
     faults.push({ atMs, ...drawFault(draw, draw.weighted(weights), options, gapMs) });
   }
   return faults;
+}
+
+/** How often each kind is drawn of those that are under way when all is to be well again. */
+const LAST_WEIGHTS = { strand: 4, cut: 3, crash: 2, storm: 2, pause: 1, usurp: 1 } as const;
+
+/**
+ * Sometimes one more, shortly before the end: what it leaves behind is there when a part of the peers is well again, and then
+ * all, and nothing else has covered it by then.
+ */
+export function drawLastFault(draw: Draw, options: FaultOptions): readonly PlannedFault[] {
+  const { forMs, electionMs } = options;
+  if (!draw.chance(0.3)) return [];
+  const atMs = Math.max(0, forMs - draw.between([0, 5 * electionMs[1]]));
+  return [{ atMs, ...drawFault(draw, draw.weighted(LAST_WEIGHTS), options, electionMs[1]) }];
 }
 
 function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOptions, gapMs: number): FaultAction {
@@ -193,11 +207,12 @@ function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOpti
       return { kind, victim: victim(), forMs: while_() };
     case "failing disk":
       return { kind, victim: victim(), isDone: draw.chance(0.5), downMs: draw.between([5, 500]) };
-    case "flipped bit":
-      return {
-        ...{ kind, victim: victim(), table: draw.pick(FLIPPED_TABLES), place: draw.random() },
-        isStarted: draw.chance(0.7),
-      };
+    case "flipped bit": {
+      const drawn = { victim: victim(), table: draw.pick(FLIPPED_TABLES), place: draw.random() } as const;
+      // Near the end of a log, mostly: that could be taken for a write that was torn.
+      const place = drawn.table === "log" ? Math.sqrt(Math.sqrt(drawn.place)) : drawn.place;
+      return { kind, ...drawn, place, isStarted: draw.chance(0.7) };
+    }
     case "lost disk":
       return { kind, victim: victim(), downMs: draw.between([5, 500]) };
     case "burst":

@@ -1,6 +1,6 @@
 import { DEFAULT_LIMITS } from "../../raft/options.ts";
 import { Draw } from "./draw.ts";
-import { drawFaults, type PlannedFault } from "./faults.ts";
+import { drawFaults, drawLastFault, type PlannedFault } from "./faults.ts";
 
 /** What befalls the messages of a link. Probabilities are for each packet; times are in milliseconds. */
 export interface LinkNoise {
@@ -29,6 +29,8 @@ export interface Plan {
   readonly leases: boolean;
   /** Whether the key-value map is the one whose entries are in the stores. */
   readonly durable: boolean;
+  /** Whether snapshots that two peers make of one state differ in their bytes. */
+  readonly ownBytes: boolean;
   readonly snapshotEvery: number;
   readonly chunkBytes: number;
   readonly limits: {
@@ -82,6 +84,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     draw.chance(0.5) ? draw.skewed(range) : otherwise;
   const maxClockDrift = draw.pick([0, 0.001, 0.05, 0.1]);
   const leases = draw.chance(0.5);
+  const options = { peers, forMs, electionMs: timing.electionMs, mayJump: !leases };
   const snapshotEvery = draw.pick([10, 10, 30, 30, 100, 300, 1_000]);
   return {
     seed,
@@ -92,6 +95,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     clockRates: Array.from({ length: peers }, () => 1 + draw.between([-maxClockDrift, maxClockDrift])),
     leases,
     durable: new Draw(seed, "durable").chance(0.3),
+    ownBytes: new Draw(seed, "own bytes").chance(0.4),
     snapshotEvery,
     chunkBytes: draw.pick([200, 1_000, 4_096, 128 << 10]),
     limits: draw.chance(0.4)
@@ -126,6 +130,6 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     queries: draw.between([0, 0.7]),
     retryMs: draw.between([30, 1_000]),
     giveUpMs: draw.between([1_000, 10_000]),
-    faults: drawFaults(new Draw(seed, "faults"), { peers, forMs, electionMs: timing.electionMs, mayJump: !leases }),
+    faults: [...drawFaults(new Draw(seed, "faults"), options), ...drawLastFault(new Draw(seed, "last"), options)],
   };
 }

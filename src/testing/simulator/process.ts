@@ -7,10 +7,13 @@ import { hashSeed, seededRandom } from "../../raft/random.ts";
 import type { Role } from "../../raft/state.ts";
 import type { Store } from "../../storage/store.ts";
 import type { Checker } from "./checks/checker.ts";
+import type { Contact } from "./checks/contact.ts";
 import type { DiskImage } from "./checks/disk-image.ts";
 import type { WatchedMachine } from "./checks/states.ts";
 import type { Subject } from "./checks/subject.ts";
 import { type CrashPoint, Killed } from "./crash-points.ts";
+import { Draw } from "./draw.ts";
+import { withOwnBytes } from "./own-bytes.ts";
 import type { Plan } from "./plan.ts";
 import type { SimClock } from "./sim-clock.ts";
 
@@ -31,6 +34,8 @@ export interface ProcessOptions {
   readonly clock: SimClock;
   readonly image: DiskImage;
   readonly checker: Checker;
+  /** Left out where timers do not fire by themselves. */
+  readonly contact?: Contact;
   readonly createRaft: RaftFactory | undefined;
   /** It looked at its clock: computing takes time. */
   readonly send: (packet: Packet) => void;
@@ -70,6 +75,7 @@ export class Process implements Subject {
     this.image = image;
     this.incarnation = incarnation;
     const timing = timingOf(plan);
+    const share = new Draw(plan.seed, "own bytes", id).random();
     this.shell = new Shell({
       group: "main",
       raft: {
@@ -81,7 +87,7 @@ export class Process implements Subject {
         random: seededRandom(hashSeed(plan.seed, id, incarnation)),
       },
       store,
-      machine,
+      machine: plan.ownBytes ? withOwnBytes(machine, share) : machine,
       clock,
       send: (packets) => this.#send(packets),
       reply: (client, replies) => {
@@ -144,19 +150,24 @@ export class Process implements Subject {
 
   /** All that waits is handed in, and then a turn. What it throws is the end of this process. */
   turn(): void {
-    const { checker, clock } = this.#options;
-    this.current = { since: Math.min(clock.now(), this.#mailSince) };
+    const { checker, clock, contact } = this.#options;
+    const began = clock.now();
+    this.current = { since: Math.min(began, this.#mailSince) };
+    contact?.begins(this, began);
     this.#mailSince = Number.POSITIVE_INFINITY;
     const mail = this.#inbox;
     this.#inbox = [];
     for (const item of mail) {
-      if ("delivery" in item) this.shell.deliver(item.delivery);
-      else this.shell.request(item.client, item.request);
+      if ("delivery" in item) {
+        if (item.delivery.kind === "packet") contact?.hears(item.delivery.from, began);
+        this.shell.deliver(item.delivery);
+      } else this.shell.request(item.client, item.request);
       checker.observe(this);
     }
     if (mail.length > 0) this.at("mail");
     this.shell.turn();
     checker.observe(this);
+    contact?.ends(this, began);
   }
 
   arm(crash: ArmedCrash): void {

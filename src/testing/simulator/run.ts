@@ -1,5 +1,6 @@
 import DurableKeyValueMap from "../../machine/durable-key-value.ts";
 import type { AnyStateMachine } from "../../machine/state-machine.ts";
+import { RaftError } from "../../raft/errors.ts";
 import type { Operation } from "../history.ts";
 import { checkLinearizable } from "../linearizability/check.ts";
 import { explain } from "../linearizability/explain.ts";
@@ -123,7 +124,8 @@ function recover(world: World): void {
   });
   for (const { process } of sound) if (process !== undefined) checker.compareAtEnd(process.machine);
   const hasAnswered = () => world.hasAnswered;
-  goOn(world, longest, sound, hasAnswered, () => new Violation("liveness", `a question is not answered, ${AFTER}`));
+  goOn(world, longest, sound, hasAnswered, () => new Violation("liveness", `a call is not answered, ${AFTER}`));
+  checker.checkRefused();
 }
 
 /** Lets time pass until `isDone`, as long as the logs of these peers get on. */
@@ -149,7 +151,13 @@ function goOn(
 
 async function checkHistory(world: World): Promise<void> {
   const operations = world.history.operations as readonly Operation<KeyValueInput, unknown>[];
-  const result = await checkLinearizable(operations, keyValueModel, { threads: 0, maxSteps: MAX_STEPS });
+  const result = await checkLinearizable(operations, keyValueModel, { threads: 0, maxSteps: MAX_STEPS }).catch(
+    (error: unknown) => {
+      // A result that no such call can have: it is another's.
+      if (!(error instanceof RaftError) || error.code !== "ERR_INVALID_HISTORY") throw error;
+      throw new Violation("linearizability", error.message);
+    },
+  );
   if (result.verdict === "ok") return;
   if (result.verdict === "undecided") throw new Violation("linearizability", "the history could not be decided");
   const [first] = result.violations;

@@ -57,6 +57,7 @@ export class Clients {
   /** What was known when each of the questions to deposed leaders was asked. */
   readonly #probes = new Map<number, number>();
   #nextProbe = 1;
+  #nextThrown = 1;
   #count = 0;
   #isStopped = false;
   readonly #clients: Client[];
@@ -87,7 +88,9 @@ export class Clients {
       const packed = packEntries(EntryKind.command, data);
       // To whoever may take them: one that is cut off and still leads gets a log of its own so.
       for (let to = 0; to < plan.peers; to++) {
-        send(0, to, { kind: "propose", firstId: 0, count: data.length, packed: packed.slice(), tellAppended: false });
+        const firstId = this.#nextThrown;
+        this.#nextThrown += data.length;
+        send(0, to, { kind: "propose", firstId, count: data.length, packed: packed.slice(), tellAppended: false });
       }
     }
   }

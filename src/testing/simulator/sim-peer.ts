@@ -6,6 +6,7 @@ import { InvariantError, RaftError } from "../../raft/errors.ts";
 import type { Role } from "../../raft/state.ts";
 import { MemoryDisk, MemoryStore } from "../../storage/memory.ts";
 import type { Checker } from "./checks/checker.ts";
+import { Contact } from "./checks/contact.ts";
 import type { DiskImage } from "./checks/disk-image.ts";
 import { type CrashPoint, Killed } from "./crash-points.ts";
 import type { Draw } from "./draw.ts";
@@ -148,6 +149,7 @@ export class SimPeer {
             clock: this.clock,
             image: this.image,
             checker,
+            contact: new Contact(plan),
             createRaft,
           },
           send: (packet) => this.#options.send(packet, queue.now + this.#elapsed),

@@ -56,8 +56,6 @@ export class World {
   readonly network: SimNetwork;
   readonly checker: Checker;
   readonly #leases = new Leases();
-  /** Who was asked what and has said nothing yet, by client and number. */
-  readonly #asked = new Map<string, Process>();
   readonly hash = new TraceHash();
   /** How often a process died at a point in a role. */
   readonly deaths = new Map<string, number>();
@@ -105,7 +103,7 @@ export class World {
         this.queue.add(this.queue.now + this.#draw.between(LANE_MS), () => {
           const peer = this.peers[to];
           if (peer?.process === undefined) return;
-          if (request.kind === "query") this.#asked.set(`${client} ${request.firstId}`, peer.process);
+          this.checker.takes(peer.process, client, request);
           peer.process.takeRequest(client, request);
           peer.notify(peer.process);
         });
@@ -162,8 +160,8 @@ export class World {
 
   /** Whether those who were asked something, and still live, have said something to it. */
   get hasAnswered(): boolean {
-    for (const process of this.#asked.values()) if (this.peers.some((peer) => peer.process === process)) return false;
-    return true;
+    const living = this.peers.flatMap(({ process }) => process ?? []);
+    return this.checker.haveAnswered(new Set(living));
   }
 
   get leader(): SimPeer | undefined {
@@ -205,6 +203,7 @@ export class World {
   }
 
   #reply(client: number, replies: readonly LaneReply[], at: number): void {
+    for (const reply of replies) this.checker.replies(client, reply);
     if (client === 0) {
       for (const reply of replies) {
         if (reply.kind === "leader" && reply.leader !== undefined)
@@ -216,7 +215,6 @@ export class World {
       this.hash.addText(reply.kind);
       if (reply.kind === "results") this.hash.add(crc32(reply.results));
       if (reply.kind === "answers") this.hash.add(crc32(reply.answers));
-      if (reply.kind === "answers" || reply.kind === "refused") this.#asked.delete(`${client} ${reply.firstId}`);
     }
     this.queue.add(at + this.#draw.between(LANE_MS), () => this.clients.receive(client, replies));
   }

@@ -1,7 +1,7 @@
 /** What a line of a scenario says; peers are numbered from 1. */
 export type Statement =
-  /** The first line: how many there are. */
-  | { readonly verb: "peers"; readonly count: number; readonly snapshotEvery: number }
+  /** The first line: how many there are. Where snapshots have chunks of a size, those of two peers differ in their bytes. */
+  | { readonly verb: "peers"; readonly count: number; readonly snapshotEvery: number; readonly chunkBytes: number }
   /** The election timer of a peer fires. */
   | { readonly verb: "campaign"; readonly peer: number }
   /** Time goes on for all; but timers fire only at a peer that is woken, or campaigns. */
@@ -36,7 +36,7 @@ export interface Link {
 }
 
 const GRAMMAR = [
-  "peers <count> [snapshot every <entries>]",
+  "peers <count> [snapshot every <entries>] [in chunks of <bytes>]",
   "campaign <peer>",
   "wait <milliseconds>",
   "wake <peer>",
@@ -81,8 +81,10 @@ function parseStatement([verb, ...words]: readonly string[], peers: number): Sta
   const isPeer = peer >= 1 && peer <= peers;
   switch (verb) {
     case "peers": {
-      const match = /^([1-7])(?: snapshot every (\d+))?$/.exec(text);
-      return match === null ? undefined : { verb, count: Number(match[1]), snapshotEvery: Number(match[2] ?? 0) };
+      const match = /^([1-7])(?: snapshot every (\d+))?(?: in chunks of (\d+))?$/.exec(text);
+      if (match === null) return undefined;
+      const [count = 0, snapshotEvery = 0, chunkBytes = 0] = match.slice(1).map((digits) => Number(digits ?? 0));
+      return { verb, count, snapshotEvery, chunkBytes };
     }
     case "campaign":
     case "wake":

@@ -15,7 +15,7 @@ describe("scenarios", () => {
 
   it.each([
     ["campaign 1", 'line 1: expected the peers first, and once, got "campaign 1"'],
-    ["peers 9", 'line 1: expected peers <count> [snapshot every <entries>], got "peers 9"'],
+    ["peers 9", 'line 1: expected peers <count> [snapshot every <entries>] [in chunks of <bytes>], got "peers 9"'],
     ["peers 3\n\ncampaign 4", 'line 3: expected campaign <peer>, with peers from 1 to 3, got "campaign 4"'],
     ["peers 3\nelect 1", "line 2: expected one of peers, campaign, wait, wake"],
     ["peers 3\ndeliver 1-2", "line 2: expected deliver [all]"],

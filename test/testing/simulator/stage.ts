@@ -41,7 +41,7 @@ const MOST_TURNS = 100;
 export function play(statements: readonly Statement[]): string {
   const [first, ...rest] = statements;
   if (first?.verb !== "peers") throw new Error("expected the peers first");
-  const stage = new Stage(first.count, first.snapshotEvery);
+  const stage = new Stage(first);
   for (const statement of rest) stage.play(statement);
   return stage.trace;
 }
@@ -72,7 +72,7 @@ class Stage {
   #nextId = 1;
   readonly #asked = new Map<number, string>();
 
-  constructor(count: number, snapshotEvery: number) {
+  constructor({ count, snapshotEvery, chunkBytes }: Extract<Statement, { readonly verb: "peers" }>) {
     this.#plan = {
       ...drawPlan(1, { peers: count, forMs: 100 }),
       ...{
@@ -81,7 +81,8 @@ class Stage {
         maxClockDrift: 0,
         leases: true,
         snapshotEvery,
-        chunkBytes: 1 << 20,
+        chunkBytes: chunkBytes > 0 ? chunkBytes : 1 << 20,
+        ownBytes: chunkBytes > 0,
       },
       ...{ limits: DEFAULT_LIMITS, maxPendingBytes: 1 << 20 },
     };

@@ -1,4 +1,5 @@
 import { DurableState } from "../../../actors/durable-state.ts";
+import type { LaneReply, LaneRequest } from "../../../actors/protocol.ts";
 import { Replica } from "../../../actors/replica.ts";
 import { decodeFrame, forEachFrame, type Packet } from "../../../actors/wire.ts";
 import { isDurable } from "../../../machine/load.ts";
@@ -11,9 +12,10 @@ import { Acknowledged } from "./acknowledged.ts";
 import { checkAnswer } from "./answers.ts";
 import { checkAppendOnly } from "./append-only.ts";
 import { checkBounds } from "./bounds.ts";
+import { Calls } from "./calls.ts";
 import { Commits } from "./commits.ts";
 import { DiskImage, EntryRecord } from "./disk-image.ts";
-import { ElectionSafety, Votes } from "./elections.ts";
+import { Consents, ElectionSafety, Votes } from "./elections.ts";
 import { Monotone, TermsOnDisk } from "./monotone.ts";
 import { Promises } from "./promises.ts";
 import { States, type WatchedMachine } from "./states.ts";
@@ -33,9 +35,11 @@ const NO_TABLE: MachineTable = {
 export class Checker {
   readonly images: ReadonlyMap<PeerId, DiskImage>;
   readonly commits: Commits;
+  readonly #calls: Calls;
   readonly #states: States;
   readonly #reference: WatchedMachine;
   readonly #elections = new ElectionSafety();
+  readonly #consents: Consents;
   readonly #votes: Votes;
   readonly #promises: Promises;
   readonly #acknowledged = new Acknowledged();
@@ -53,6 +57,7 @@ export class Checker {
     const record = new EntryRecord();
     this.#report = report;
     this.#snapshotEvery = snapshotEvery;
+    this.#consents = new Consents(peers.length);
     this.#votes = new Votes(peers.length);
     this.#promises = new Promises(electionMs[0]);
     this.images = new Map(peers.map((id) => [id, new DiskImage(id, record)]));
@@ -64,6 +69,7 @@ export class Checker {
     const replica = new Replica(name, held, NO_CALLS);
     replica.start({ applied: undefined, snapshot: undefined }, () => []);
     this.commits = new Commits(this.images, replica);
+    this.#calls = new Calls(this.commits);
   }
 
   watch(machine: AnyStateMachine, who: string): WatchedMachine {
@@ -101,6 +107,7 @@ export class Checker {
         if (type === "AppendEntries" || type === "InstallSnapshot") return;
         const message = decodeFrame(bytes, type, start, end);
         checkAnswer(subject, message);
+        this.#consents.sends(subject, to, message);
         this.#votes.sends(subject, to, message);
         this.#promises.sends(subject, to, message);
         this.#acknowledged.sends(subject, message);
@@ -130,6 +137,26 @@ export class Checker {
     const end = this.commits.lastIndex + 1;
     this.#states.compare(this.#reference, end);
     this.#states.compare(machine, end);
+  }
+
+  /** A process takes mail of a client. */
+  takes(subject: Subject, client: number, request: LaneRequest): void {
+    this.#calls.takes(subject, client, request);
+  }
+
+  /** A process has replied to a client. */
+  replies(client: number, reply: LaneReply): void {
+    this.#try(() => this.#calls.replies(client, reply));
+  }
+
+  /** Whether these have answered all that they must. */
+  haveAnswered(subjects: ReadonlySet<Subject>): boolean {
+    return this.#calls.areAnswered(subjects);
+  }
+
+  /** All is over: nothing more will be committed. */
+  checkRefused(): void {
+    this.#try(() => this.#calls.checkRefused());
   }
 
   /** A peer's process has lost its disk, at least. */

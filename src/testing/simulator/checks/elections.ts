@@ -35,6 +35,34 @@ interface Campaign extends Pick<RequestVote, "lastLogIndex" | "lastLogTerm"> {
 }
 
 /**
+ * Dissertation 9.6: nobody takes on a new term, and campaigns in it, before a majority has said that it would vote for it. One
+ * who was cut off, or does not hear its leader, disturbs nobody so.
+ */
+export class Consents {
+  readonly #consents = new Map<string, Set<PeerId>>();
+  readonly #peers: number;
+
+  /** @param peers how many there are. */
+  constructor(peers: number) {
+    this.#peers = peers;
+  }
+
+  sends(subject: Subject, to: PeerId, message: Message): void {
+    if (message.type === "PreVoteReply" && message.voteGranted) {
+      const key = `${message.proposedTerm} ${to}`;
+      const consents = this.#consents.get(key) ?? new Set();
+      this.#consents.set(key, consents.add(subject.id));
+    }
+    if (message.type !== "RequestVote") return;
+    const { term } = message;
+    const count = 1 + (this.#consents.get(`${term} ${subject.id}`)?.size ?? 0);
+    expectThat(count >= majority(this.#peers), "asks before it campaigns", () => {
+      return `${nameOf(subject)} campaigns in term ${term}; of ${this.#peers}, ${count} have said that they would vote for it`;
+    });
+  }
+}
+
+/**
  * One vote a term, whatever crashes there are between (Figure 2, RequestVote 2; votedFor is persistent state), for nobody
  * whose log is behind (§5.4.1); and nobody leads without a majority of them (§5.2). A vote counts when it is told, to others
  * or, by a candidate's campaign, to itself.

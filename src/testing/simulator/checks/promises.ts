@@ -41,8 +41,11 @@ export class Promises {
       const { current: turn, incarnation } = subject;
       const until = turn.since + this.#forMs;
       this.#promises.set(subject.id, { leader: to, term: message.term, incarnation, turn, until });
-    } else if (message.type === "PreVote") this.#check(subject, message.term - 1, "campaigns");
-    else if (message.type === "PreVoteReply" && message.voteGranted) this.#check(subject, message.term, `helps ${to}`);
+    } else if (message.type === "PreVote" || message.type === "RequestVote") {
+      this.#check(subject, message.term - 1, "campaigns");
+    } else if (message.type === "PreVoteReply" && message.voteGranted) {
+      this.#check(subject, message.term, `helps ${to}`);
+    }
   }
 
   #check(subject: Subject, term: number, what: string): void {

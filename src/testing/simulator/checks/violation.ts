@@ -2,6 +2,7 @@
 export type CheckName =
   | "election safety"
   | "one vote a term"
+  | "asks before it campaigns"
   | "log matching"
   | "leader append-only"
   | "leader completeness"
@@ -17,7 +18,9 @@ export type CheckName =
   | "bounded memory"
   | "lease"
   | "stands by its leader"
+  | "steps down without a majority"
   | "real-time order"
+  | "replies are true"
   | "linearizability"
   | "liveness"
   | "catching up"
