@@ -1,4 +1,5 @@
 import { DEFAULT_LIMITS } from "../../raft/options.ts";
+import { drawAmbush } from "./ambush.ts";
 import { Draw } from "./draw.ts";
 import { drawFaults, type PlannedFault } from "./faults.ts";
 
@@ -29,6 +30,8 @@ export interface Plan {
   readonly leases: boolean;
   /** Whether the key-value map is the one whose entries are in the stores. */
   readonly durable: boolean;
+  /** How much of a durable map is written at a time when another takes its place. */
+  readonly replaceBytes: number;
   readonly snapshotEvery: number;
   readonly chunkBytes: number;
   readonly limits: {
@@ -83,6 +86,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
   const maxClockDrift = draw.pick([0, 0.001, 0.05, 0.1]);
   const leases = draw.chance(0.5);
   const snapshotEvery = draw.pick([10, 10, 30, 30, 100, 300, 1_000]);
+  const options = { peers, forMs, electionMs: timing.electionMs, mayJump: !leases };
   return {
     seed,
     peers,
@@ -92,6 +96,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     clockRates: Array.from({ length: peers }, () => 1 + draw.between([-maxClockDrift, maxClockDrift])),
     leases,
     durable: new Draw(seed, "durable").chance(0.3),
+    replaceBytes: new Draw(seed, "replacements").pick([1, 1, 300, 1 << 20]),
     snapshotEvery,
     chunkBytes: draw.pick([200, 1_000, 4_096, 128 << 10]),
     limits: draw.chance(0.4)
@@ -126,6 +131,6 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     queries: draw.between([0, 0.7]),
     retryMs: draw.between([30, 1_000]),
     giveUpMs: draw.between([1_000, 10_000]),
-    faults: drawFaults(new Draw(seed, "faults"), { peers, forMs, electionMs: timing.electionMs, mayJump: !leases }),
+    faults: [...drawFaults(new Draw(seed, "faults"), options), ...drawAmbush(new Draw(seed, "ambush"), options)],
   };
 }
