@@ -45,8 +45,10 @@ export class Ambush {
   }
 }
 
+const RARE: ReadonlySet<CrashPoint> = new Set(RARE_POINTS);
+
 function isSeldom(point: CrashPoint, role: Role): boolean {
-  return role === "pre-candidate" || role === "candidate" || RARE_POINTS.includes(point);
+  return role === "pre-candidate" || role === "candidate" || RARE.has(point);
 }
 
 interface AmbushOptions {

@@ -3,6 +3,7 @@ import type { LaneReply, TraceStep } from "../../actors/protocol.ts";
 import { type RaftFactory, TracedRaft } from "../../actors/traced-raft.ts";
 import type { Delivery, Packet } from "../../actors/wire.ts";
 import type { AnyStateMachine } from "../../machine/state-machine.ts";
+import type { PeerId } from "../../raft/message.ts";
 import { majority } from "../../raft/quorum.ts";
 import { History } from "../history.ts";
 import { Ambush } from "./ambush.ts";
@@ -52,6 +53,7 @@ export class World {
   readonly queue: EventQueue;
   readonly history: History<unknown, unknown>;
   readonly peers: readonly SimPeer[];
+  readonly #positions: ReadonlyMap<PeerId, number>;
   readonly clients: Clients;
   readonly network: SimNetwork;
   readonly checker: Checker;
@@ -78,6 +80,7 @@ export class World {
     this.#ambush = ambush ?? new Ambush(new Draw(plan.seed, "ambush", "world"));
     this.history = new History(() => BigInt(Math.round(this.queue.now * 1e6)));
     const ids = Array.from({ length: plan.peers }, (_, at) => `p${at + 1}`);
+    this.#positions = new Map(ids.map((id, position) => [id, position]));
     const report = (violation: unknown) => {
       this.#violation ??= violation;
     };
@@ -193,7 +196,7 @@ export class World {
   }
 
   #send(from: number, packet: Packet, at: number): void {
-    this.network.send(from, Number(packet.to.slice(1)) - 1, packet, at);
+    this.network.send(from, this.#positions.get(packet.to) ?? from, packet, at);
   }
 
   #deliver(to: number, delivery: Delivery): void {
@@ -202,7 +205,7 @@ export class World {
     const { process, lingering } = peer;
     if (delivery.kind === "packet" && this.plan.fenced) {
       const { from, fromIncarnation, toIncarnation } = delivery;
-      const sender = this.peers[Number(from.slice(1)) - 1]?.process;
+      const sender = this.peers[this.#positions.get(from) ?? to]?.process;
       if (sender?.incarnation !== fromIncarnation) return;
       if (process === undefined || (toIncarnation !== 0 && toIncarnation !== process.incarnation)) return;
     }
@@ -216,7 +219,7 @@ export class World {
     if (client === 0) {
       for (const reply of replies) {
         if (reply.kind === "leader" && reply.leader !== undefined)
-          this.clients.leader = Number(reply.leader.slice(1)) - 1;
+          this.clients.leader = this.#positions.get(reply.leader) ?? 0;
       }
       return;
     }
