@@ -9,8 +9,8 @@ import type { AppliedState, MachineChange } from "./store.ts";
  * the other one, of what is being written to take its place or was left of such an attempt.
  */
 
-/** How much of a new state is written at a time. */
-const WRITE_BYTES = 1 << 20;
+/** How much of a new state is written at a time, if nobody says another. */
+const REPLACE_BYTES = 1 << 20;
 /** How many records that are not in use are removed at a time. */
 const SWEEP_AT_A_TIME = 1_024;
 
@@ -59,12 +59,16 @@ export function planChange(
   return pointer;
 }
 
-/** The writes, a commit each, that put `content` in the place of what `before` says; the last one with the pointer. */
+/**
+ * The writes, a commit each, that put `content` in the place of what `before` says; the last one with the pointer.
+ * @param atOnce bytes of content, about, that are written with one of them.
+ */
 export function* planReplacement(
   records: Records,
   before: MachinePointer | null,
   content: Iterable<KeyedRecord>,
   applied: AppliedState,
+  atOnce = REPLACE_BYTES,
 ): Generator<{ readonly writes: readonly RecordWrite[]; readonly pointer: MachinePointer | null }> {
   const side = otherSide(sideOf(before));
   // What an attempt before this one has left there.
@@ -76,7 +80,7 @@ export function* planReplacement(
   for (const { key, value } of content) {
     writes.push(recordWrite(side + key, value));
     bytes += key.length + value.byteLength;
-    if (bytes < WRITE_BYTES) continue;
+    if (bytes < atOnce) continue;
     yield { writes, pointer: before };
     writes = [];
     bytes = 0;

@@ -7,6 +7,8 @@ import type { StoreOptions } from "./store.ts";
 /** Which disk the store is on. */
 export interface MemoryStoreOptions extends StoreOptions {
   readonly disk: MemoryDisk;
+  /** How many bytes of a durable machine's new state are written at a time, about. Default 1 MiB. */
+  readonly replaceBytes?: number;
 }
 
 /** A store on a {@link MemoryDisk}: behaves as the one on disk does, checksums included. */
@@ -17,7 +19,7 @@ export class MemoryStore extends RecordStore {
    */
   static open(options: MemoryStoreOptions): MemoryStore {
     try {
-      return new MemoryStore(options.disk, openRecords(options.disk, options));
+      return new MemoryStore(options.disk, openRecords(options.disk, options), options.replaceBytes);
     } catch (error) {
       throw storageError("the store in memory cannot be opened", error);
     }

@@ -32,6 +32,7 @@ export class RecordStore implements Store {
   readonly state: StoredState;
   readonly machine: MachineTable;
   readonly #records: Records;
+  readonly #replaceBytes: number | undefined;
   #bounds: Bounds;
   /** Where there may be records that are not in use. */
   #unswept: ReadonlySet<SweptTable> = ALL_TABLES;
@@ -44,9 +45,13 @@ export class RecordStore implements Store {
   #failure: unknown;
   #closed: Promise<void> | undefined;
 
-  /** @param opened what `openRecords` returned for these records. */
-  constructor(records: Records, { state, bounds }: OpenedRecords) {
+  /**
+   * @param opened what `openRecords` returned for these records.
+   * @param replaceBytes how much of a durable machine's new state is written at a time. Default 1 MiB.
+   */
+  constructor(records: Records, { state, bounds }: OpenedRecords, replaceBytes?: number) {
     this.#records = records;
+    this.#replaceBytes = replaceBytes;
     this.state = state;
     this.#bounds = bounds;
     this.machine = {
@@ -114,7 +119,7 @@ export class RecordStore implements Store {
   }
 
   #replace(...[content, applied]: Parameters<MachineTable["replace"]>): void {
-    const plans = planReplacement(this.#records, this.#bounds.machine, content, applied);
+    const plans = planReplacement(this.#records, this.#bounds.machine, content, applied, this.#replaceBytes);
     // What the content throws is no failure of the store: what was written of it so far is swept as other left-overs are.
     this.#unswept = new Set([...this.#unswept, "machine"]);
     for (const { writes, pointer } of plans) {

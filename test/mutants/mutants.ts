@@ -322,7 +322,7 @@ const APPLYING: readonly Mutant[] = [
     'outcome: "not-applied" } as const;',
   ]),
   mutant("actors/shell.ts", "who waits behind a snapshot is never told", [
-    "    this.#pending.coveredBySnapshot(snapshot.index, this.#answers);\n",
+    "    this.#pending.coveredBySnapshot(snapshot.index, this.#replies.ready);\n",
     "",
   ]),
 ];

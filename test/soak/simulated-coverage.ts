@@ -65,6 +65,7 @@ function isUnreachable(text: string): boolean {
 
 console.log(`branches of src/raft: ${covered} of ${all}, ${((100 * covered) / all).toFixed(1)} %\n`);
 
+const unmet: string[] = [];
 console.log(`${"died".padEnd(28)}${ROLES.map((role) => role.padStart(15)).join("")}`);
 for (const point of [...CRASH_POINTS, "disk"]) {
   console.log(
@@ -72,8 +73,10 @@ for (const point of [...CRASH_POINTS, "disk"]) {
       ROLES.map((role) => {
         const count = deaths.get(`${point} / ${role}`) ?? 0;
         const canBe = point === "disk" || rolesAt(point as CrashPoint).includes(role);
+        if (canBe && count === 0) unmet.push(`${point} / ${role}`);
         return (count > 0 || canBe ? String(count) : "-").padStart(15);
       }).join(""),
   );
 }
+console.log(unmet.length === 0 ? "\nsomebody died in each role at each point" : `\nnobody died: ${unmet.join(", ")}`);
 process.exitCode = failed > 0 ? 1 : 0;

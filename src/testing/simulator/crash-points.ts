@@ -30,22 +30,26 @@ export type CrashPoint =
 
 export const ROLES: readonly Role[] = ["follower", "pre-candidate", "candidate", "leader"];
 
+/** A process begins as a follower, and so it opens its disk. */
+const OPENING: readonly CrashPoint[] = ["before opening", "after opening"];
+
 /**
- * Where nobody can die in any other role. A process begins as a follower, and what is opened and restored then is; whoever
- * accepts a leader's entries or snapshot is one from then on, for an election timeout at least, so for the rest of the turn.
- * (Not quite: a quiet heartbeat may have lain in the inbox for that long, and who has just taken entries may campaign in the
- * same turn; but it does not get as far as to be a candidate, since that takes the mail of another turn.)
+ * What a leader's entries and snapshots come to. Whoever accepts them is a follower from then on, and saves them in the
+ * same turn. Between the two it may campaign, when it stands still for an election timeout behind its inbox, or hears next
+ * in it that this leader is dead. But it is no candidate before others have granted it their pre-votes, of which the mail
+ * of a later turn tells; and no leader before it was that. One who needs nobody's votes has no leader to accept anything
+ * from.
  */
-const FOLLOWERS_ONLY: readonly CrashPoint[] = [
-  ...(["before opening", "after opening", "restore", "between commits"] as const),
-  ...(["before save: install", "after save: install"] as const),
+const OF_LEADERS: readonly CrashPoint[] = [
+  ...(["restore", "between commits", "before save: install", "after save: install"] as const),
   ...(["before save: truncation", "after save: truncation"] as const),
 ];
 
-/** The roles in which a process can be at that point. */
+/** The roles in which a process can be at that point; the simulator reaches each. */
 export function rolesAt(point: CrashPoint): readonly [Role, ...Role[]] {
-  if (FOLLOWERS_ONLY.includes(point)) return ["follower"];
-  // A candidate has taken no entries in its turn (see above), and a save with those of a new leader is a leader's.
+  if (OPENING.includes(point)) return ["follower"];
+  if (OF_LEADERS.includes(point)) return ["follower", "pre-candidate"];
+  // No candidate, as above: what was proposed to one who led before was saved in the turn in which it stepped down.
   if (point.endsWith("save: entries")) return ["follower", "pre-candidate", "leader"];
   return ["follower", "pre-candidate", "candidate", "leader"];
 }

@@ -3,6 +3,7 @@ import type { Role } from "../../raft/state.ts";
 import { CRASH_POINTS, type CrashPoint, RARE_POINTS, rolesAt } from "./crash-points.ts";
 import type { Draw } from "./draw.ts";
 import { type CutShape, SHAPES } from "./shapes.ts";
+import type { Taken } from "./stall.ts";
 
 /** A peer by its number, or whoever leads at that time. */
 export type Victim = number | "leader";
@@ -67,6 +68,17 @@ export type FaultAction =
   | { readonly kind: "wall"; readonly victim: Victim; readonly jumpMs: number }
   | { readonly kind: "slow disk"; readonly victim: Victim; readonly saveMs: number; readonly forMs: number }
   | { readonly kind: "full disk"; readonly victim: Victim; readonly forMs: number }
+  /** To apply a command takes a while. */
+  | {
+      readonly kind: "slow machine";
+      readonly victims: readonly Victim[];
+      readonly applyMs: number;
+      readonly forMs: number;
+    }
+  /** The peers stand still between their inbox and all that follows from it, the next time they take such a thing from it. */
+  | { readonly kind: "stall"; readonly victims: readonly Victim[]; readonly having: Taken; readonly forMs: number }
+  /** @see Ambush */
+  | { readonly kind: "ambush"; readonly chance: number; readonly forMs: number }
   /** A write fails: before it has done anything, or when all of it is done. */
   | { readonly kind: "failing disk"; readonly victim: Victim; readonly isDone: boolean; readonly downMs: number }
   /** Not survived: the peer is given up. Only as many as leave a majority. */
@@ -98,8 +110,12 @@ const MESSAGE_TYPES = [
   ...["RequestVote", "RequestVoteReply", "PreVoteReply", "ReadIndexReply"],
 ] as unknown as readonly [MessageType, ...MessageType[]];
 
+/** Those that come with an ambush. */
+type AmbushKind = "slow machine" | "stall" | "ambush";
+type DrawnKind = Exclude<FaultKind, AmbushKind>;
+
 /** How often each kind is drawn, in relation to the others, where it is drawn at all. */
-const WEIGHTS: Readonly<Record<FaultKind, number>> = {
+const WEIGHTS: Readonly<Record<DrawnKind, number>> = {
   ...{ crash: 10, pause: 4, cut: 8, storm: 4, strand: 3, usurp: 2, clock: 4, wall: 2, burst: 2, giant: 1, snapshot: 2 },
   ...{ "slow disk": 2, "full disk": 1, "failing disk": 2, "flipped bit": 0.5, "lost disk": 0.3 },
 };
@@ -116,7 +132,7 @@ interface FaultOptions {
 export function drawFaults(draw: Draw, options: FaultOptions): readonly PlannedFault[] {
   const weights = Object.fromEntries(
     Object.entries(WEIGHTS).map(([kind, weight]) => [kind, draw.chance(0.6) ? weight * draw.between([0.2, 1]) : 0]),
-  ) as Record<FaultKind, number>;
+  ) as Record<DrawnKind, number>;
   if (!options.mayJump) weights.clock = 0;
   const gapMs = draw.skewed([120, 2_500]);
   const faults: PlannedFault[] = [];
@@ -141,7 +157,7 @@ export function drawLastFault(draw: Draw, options: FaultOptions): readonly Plann
   return [{ atMs, ...drawFault(draw, draw.weighted(LAST_WEIGHTS), options, electionMs[1]) }];
 }
 
-function drawFault(draw: Draw, kind: FaultKind, { peers, electionMs }: FaultOptions, gapMs: number): FaultAction {
+function drawFault(draw: Draw, kind: DrawnKind, { peers, electionMs }: FaultOptions, gapMs: number): FaultAction {
   const all = Array.from({ length: peers }, (_, at) => at);
   const victim = () => (draw.chance(0.4) ? "leader" : draw.integer(0, peers - 1));
   const victims = () => Array.from({ length: draw.chance(0.7) ? 1 : draw.integer(1, peers) }, victim);

@@ -1,3 +1,4 @@
+import type { Ambush } from "./ambush.ts";
 import type { Draw } from "./draw.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Fault, Victim } from "./faults.ts";
@@ -15,6 +16,7 @@ export interface Surroundings {
   readonly peers: readonly SimPeer[];
   readonly network: SimNetwork;
   readonly clients: Clients;
+  readonly ambush: Ambush;
   readonly queue: EventQueue;
   readonly draw: Draw;
   readonly find: (victim: Victim) => SimPeer | undefined;

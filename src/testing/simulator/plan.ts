@@ -1,4 +1,5 @@
 import { DEFAULT_LIMITS } from "../../raft/options.ts";
+import { drawAmbush } from "./ambush.ts";
 import { Draw } from "./draw.ts";
 import { drawFaults, drawLastFault, type PlannedFault } from "./faults.ts";
 
@@ -31,6 +32,8 @@ export interface Plan {
   readonly durable: boolean;
   /** Whether snapshots that two peers make of one state differ in their bytes. */
   readonly ownBytes: boolean;
+  /** How much of a durable map is written at a time when another takes its place. */
+  readonly replaceBytes: number;
   readonly snapshotEvery: number;
   readonly chunkBytes: number;
   readonly limits: {
@@ -84,8 +87,8 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     draw.chance(0.5) ? draw.skewed(range) : otherwise;
   const maxClockDrift = draw.pick([0, 0.001, 0.05, 0.1]);
   const leases = draw.chance(0.5);
-  const options = { peers, forMs, electionMs: timing.electionMs, mayJump: !leases };
   const snapshotEvery = draw.pick([10, 10, 30, 30, 100, 300, 1_000]);
+  const options = { peers, forMs, electionMs: timing.electionMs, mayJump: !leases };
   return {
     seed,
     peers,
@@ -96,6 +99,7 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     leases,
     durable: new Draw(seed, "durable").chance(0.3),
     ownBytes: new Draw(seed, "own bytes").chance(0.4),
+    replaceBytes: new Draw(seed, "replacements").pick([1, 1, 300, 1 << 20]),
     snapshotEvery,
     chunkBytes: draw.pick([200, 1_000, 4_096, 128 << 10]),
     limits: draw.chance(0.4)
@@ -130,6 +134,10 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     queries: draw.between([0, 0.7]),
     retryMs: draw.between([30, 1_000]),
     giveUpMs: draw.between([1_000, 10_000]),
-    faults: [...drawFaults(new Draw(seed, "faults"), options), ...drawLastFault(new Draw(seed, "last"), options)],
+    faults: [
+      ...drawFaults(new Draw(seed, "faults"), options),
+      ...drawLastFault(new Draw(seed, "last"), options),
+      ...drawAmbush(new Draw(seed, "ambush"), options),
+    ],
   };
 }

@@ -6,6 +6,7 @@ import { arrived, type Delivery, type Packet } from "../../actors/wire.ts";
 import { hashSeed, seededRandom } from "../../raft/random.ts";
 import type { Role } from "../../raft/state.ts";
 import type { Store } from "../../storage/store.ts";
+import type { Ambush } from "./ambush.ts";
 import type { Checker } from "./checks/checker.ts";
 import type { Contact } from "./checks/contact.ts";
 import type { DiskImage } from "./checks/disk-image.ts";
@@ -37,6 +38,11 @@ export interface ProcessOptions {
   /** Left out where timers do not fire by themselves. */
   readonly contact?: Contact;
   readonly createRaft: RaftFactory | undefined;
+  readonly ambush?: Ambush | undefined;
+  /** A command is about to be applied: that may take time. */
+  readonly onApply?: () => void;
+  /** Mail is about to be handed in. @returns what is called when it has been. */
+  readonly onMail?: (raft: Shell["raft"]) => (() => void) | undefined;
   /** It looked at its clock: computing takes time. */
   readonly send: (packet: Packet) => void;
   readonly reply: (client: number, replies: readonly LaneReply[]) => void;
@@ -97,10 +103,10 @@ export class Process implements Subject {
       },
       calls: {
         enter: (call) => {
+          this.#call = call;
           if (call === "apply") this.#beforeApply();
           else if (call === "snapshot") this.at("freeze");
           else if (call === "restore") this.at("restore");
-          this.#call = call;
         },
         leave: () => {
           if (this.#call === "apply") this.at("after apply");
@@ -157,6 +163,7 @@ export class Process implements Subject {
     this.#mailSince = Number.POSITIVE_INFINITY;
     const mail = this.#inbox;
     this.#inbox = [];
+    const handedIn = this.#options.onMail?.(this.raft);
     for (const item of mail) {
       if ("delivery" in item) {
         if (item.delivery.kind === "packet") contact?.hears(item.delivery.from, began);
@@ -164,7 +171,10 @@ export class Process implements Subject {
       } else this.shell.request(item.client, item.request);
       checker.observe(this);
     }
-    if (mail.length > 0) this.at("mail");
+    if (mail.length > 0) {
+      handedIn?.();
+      this.at("mail");
+    }
     this.shell.turn();
     checker.observe(this);
     contact?.ends(this, began);
@@ -180,6 +190,8 @@ export class Process implements Subject {
 
   /** Passes a point; this may be the end. */
   at(point: CrashPoint): void {
+    const { ambush } = this.#options;
+    if (ambush?.isLaid && !this.isLingering && ambush.springs(point, this.role)) throw new Killed(point);
     const armed = this.#armed;
     if (armed === undefined || armed.point !== point) return;
     if (armed.role !== undefined && armed.role !== this.role) return;
@@ -196,6 +208,7 @@ export class Process implements Subject {
   /** The full replay goes first. */
   #beforeApply(): void {
     this.#options.checker.observe(this);
+    this.#options.onApply?.();
     this.at("before apply");
   }
 

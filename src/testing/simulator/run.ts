@@ -53,7 +53,7 @@ export interface Simulated {
 export async function runPlan(
   plan: Plan,
   { createMachine, workload }: Simulated,
-  more: Pick<WorldOptions, "createRaft" | "watcher"> = {},
+  more: Pick<WorldOptions, "createRaft" | "watcher" | "ambush"> = {},
 ): Promise<RunResult> {
   const next = workload === undefined ? keyValueSteps(plan) : customSteps(workload);
   const isDurableMap = workload === undefined && plan.durable;

@@ -101,19 +101,19 @@ export class SimNetwork {
     this.sent++;
     hash.add(from * 16 + to);
     hash.add(crc32(packet.bytes));
-    this.#carry(from, to, at, () => packet);
+    this.#carry(from, to, at, packet);
   }
 
   /** News of a death: over the links from the dead, like packets. */
   tell(from: number, to: number, delivery: Delivery & { kind: "down" }, at: number): void {
-    this.#carry(from, to, at, () => delivery);
+    this.#carry(from, to, at, delivery);
   }
 
   #isHealed(from: number, to: number): boolean {
     return this.#healed[from] === true && this.#healed[to] === true;
   }
 
-  #carry(from: number, to: number, at: number, delivery: () => Delivery): void {
+  #carry(from: number, to: number, at: number, delivery: Delivery): void {
     const { draw, noise } = this.#options;
     const isHealed = this.#isHealed(from, to);
     if (this.isBlocked(from, to)) {
@@ -121,11 +121,11 @@ export class SimNetwork {
       return;
     }
     if (isHealed) {
-      this.#arrive(from, to, at + draw.between(noise.delayMs), delivery());
+      this.#arrive(from, to, at + draw.between(noise.delayMs), delivery);
       return;
     }
-    if (draw.chance(isRare(delivery()) ? Math.sqrt(noise.ghost) : noise.ghost))
-      this.#arrive(from, to, at + draw.skewed(GHOST_MS), copyOf(delivery()));
+    if (draw.chance(noise.ghost > 0 && isRare(delivery) ? Math.sqrt(noise.ghost) : noise.ghost))
+      this.#arrive(from, to, at + draw.skewed(GHOST_MS), copyOf(delivery));
     if (draw.chance(noise.loss)) {
       this.#tellLoss(from, to, at);
       return;
@@ -136,12 +136,12 @@ export class SimNetwork {
       if (draw.chance(noise.hold)) delay += draw.between(noise.heldMs);
       let isLost = false;
       for (const storm of this.#storms) {
-        if (!isMeant(storm, delivery())) continue;
+        if (!isMeant(storm, delivery)) continue;
         delay += draw.between([0, storm.delayMs]);
         isLost ||= draw.chance(storm.loss);
       }
       // Whoever gets a packet may write to it.
-      if (!isLost) this.#arrive(from, to, at + delay, copies > 1 ? copyOf(delivery()) : delivery());
+      if (!isLost) this.#arrive(from, to, at + delay, copies > 1 ? copyOf(delivery) : delivery);
     }
   }
 

@@ -5,6 +5,7 @@ import type { AnyStateMachine } from "../../machine/state-machine.ts";
 import { InvariantError, RaftError } from "../../raft/errors.ts";
 import type { Role } from "../../raft/state.ts";
 import { MemoryDisk, MemoryStore } from "../../storage/memory.ts";
+import type { Ambush } from "./ambush.ts";
 import type { Checker } from "./checks/checker.ts";
 import { Contact } from "./checks/contact.ts";
 import type { DiskImage } from "./checks/disk-image.ts";
@@ -16,6 +17,7 @@ import type { Plan } from "./plan.ts";
 import { type ArmedCrash, Process } from "./process.ts";
 import { SimClock } from "./sim-clock.ts";
 import { SimStore } from "./sim-store.ts";
+import { type Taken, watchLog } from "./stall.ts";
 
 /** Even a turn that does nothing takes this long. */
 const TURN_MS = 0.01;
@@ -40,6 +42,7 @@ export interface PeerOptions {
   readonly checker: Checker;
   readonly createMachine: () => AnyStateMachine;
   readonly createRaft: RaftFactory | undefined;
+  readonly ambush: Ambush;
   /** A packet leaves at that time. */
   readonly send: (packet: Packet, at: number) => void;
   readonly reply: (client: number, replies: readonly LaneReply[], at: number) => void;
@@ -66,6 +69,10 @@ export class SimPeer {
   isFull = false;
   /** How long saves take besides what they always take. */
   slowMs = 0;
+  /** How long it takes to apply a command. */
+  applyMs = 0;
+  /** For how long it stands still the next time it takes such a thing out of its inbox. */
+  readonly stalls = new Map<Taken, number>();
   /** The next write fails, before or after it is done. */
   failing: { readonly isDone: boolean; readonly downMs: number } | undefined;
   downMs = 0;
@@ -100,7 +107,7 @@ export class SimPeer {
 
   /** Starts a process, unless one runs. What goes wrong on the way is a death like another. */
   start(): void {
-    const { plan, ids, checker, createMachine, createRaft, queue } = this.#options;
+    const { plan, ids, checker, createMachine, createRaft, ambush, queue } = this.#options;
     if (this.process !== undefined) return;
     this.#elapsed = 0;
     const armed = this.#armed;
@@ -121,7 +128,13 @@ export class SimPeer {
       Object.assign(this.disk, { latencyMs: () => 1, onDelay });
       this.#beginWrite();
       const identity = { cluster: "simulated", peer: this.id, store: `store of ${this.id}` };
-      const store = MemoryStore.open({ disk: this.disk, identity, configuration: { voters: ids }, born: this.#isBorn });
+      const store = MemoryStore.open({
+        disk: this.disk,
+        identity,
+        configuration: { voters: ids },
+        born: this.#isBorn,
+        replaceBytes: plan.replaceBytes,
+      });
       this.#isBorn = true;
       this.image.checkFound(store.state);
       at("after opening");
@@ -151,7 +164,12 @@ export class SimPeer {
             checker,
             contact: new Contact(plan),
             createRaft,
+            ambush,
           },
+          onApply: () => {
+            this.#elapsed += this.applyMs;
+          },
+          onMail: (raft) => this.#watchForStall(raft),
           send: (packet) => this.#options.send(packet, queue.now + this.#elapsed),
           reply: (client, replies) => this.#options.reply(client, replies, queue.now + this.#elapsed),
         },
@@ -262,6 +280,17 @@ export class SimPeer {
     this.#isBusy = false;
     this.#elapsed = 0;
     this.wake(process, shell.isBusy ? process.busyUntil : this.clock.worldTime(shell.wakeAt));
+  }
+
+  #watchForStall(raft: Process["raft"]): (() => void) | undefined {
+    const { stalls } = this;
+    if (stalls.size === 0) return undefined;
+    const taken = watchLog(raft);
+    return () => {
+      const having = stalls.has("mail") ? "mail" : taken();
+      this.#elapsed += stalls.get(having) ?? 0;
+      stalls.delete(having);
+    };
   }
 
   #beginWrite(): void {

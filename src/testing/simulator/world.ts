@@ -3,15 +3,18 @@ import type { LaneReply, TraceStep } from "../../actors/protocol.ts";
 import { type RaftFactory, TracedRaft } from "../../actors/traced-raft.ts";
 import type { Delivery, Packet } from "../../actors/wire.ts";
 import type { AnyStateMachine } from "../../machine/state-machine.ts";
+import type { PeerId } from "../../raft/message.ts";
 import { majority } from "../../raft/quorum.ts";
 import { History } from "../history.ts";
+import { Ambush } from "./ambush.ts";
 import { Checker } from "./checks/checker.ts";
 import { Leases } from "./checks/leases.ts";
 import { Violation } from "./checks/violation.ts";
 import { Draw } from "./draw.ts";
 import { EventQueue } from "./event-queue.ts";
-import { describeFault, type Fault, type PlannedFault, type Victim } from "./faults.ts";
-import { type Surroundings, strand, usurp } from "./left-behind.ts";
+import { describeFault, type Victim } from "./faults.ts";
+import { inflict } from "./inflict.ts";
+import type { Surroundings } from "./left-behind.ts";
 import type { Plan } from "./plan.ts";
 import type { Process } from "./process.ts";
 import { Clients } from "./sim-client.ts";
@@ -22,10 +25,6 @@ import type { NextStep, Workload } from "./workload.ts";
 
 /** How long a message between a client and a peer takes. */
 const LANE_MS = [0.05, 3] as const;
-/** A crash that was planned and met no occasion is called off after this long. */
-const OCCASION_MS = 8_000;
-/** Points that are passed when a peer takes a snapshot. */
-const OF_SNAPSHOTS = /freeze|chunk|snapshot|compaction/;
 
 /** What is told of a run while it goes on. */
 export interface Watcher {
@@ -44,6 +43,8 @@ export interface WorldOptions {
    */
   readonly createRaft?: RaftFactory | undefined;
   readonly watcher?: Watcher | undefined;
+  /** Default: one that is laid when the plan says so. */
+  readonly ambush?: Ambush | undefined;
 }
 
 /** A cluster with its disks, network and clients in one thread and in virtual time: all of it hangs on the plan alone. */
@@ -52,6 +53,7 @@ export class World {
   readonly queue: EventQueue;
   readonly history: History<unknown, unknown>;
   readonly peers: readonly SimPeer[];
+  readonly #positions: ReadonlyMap<PeerId, number>;
   readonly clients: Clients;
   readonly network: SimNetwork;
   readonly checker: Checker;
@@ -59,6 +61,7 @@ export class World {
   readonly hash = new TraceHash();
   /** How often a process died at a point in a role. */
   readonly deaths = new Map<string, number>();
+  readonly #ambush: Ambush;
   /** Outside a healed part nothing changes any more. */
   #frozen: ReadonlySet<number> = new Set();
   #turns = 0;
@@ -67,13 +70,15 @@ export class World {
   readonly #options: WorldOptions;
 
   constructor(options: WorldOptions) {
-    const { plan, createMachine, next, createRaft, watcher } = options;
+    const { plan, createMachine, next, createRaft, watcher, ambush } = options;
     this.#options = options;
     this.plan = plan;
     this.queue = new EventQueue(new Draw(plan.seed, "ties").random);
     this.#draw = new Draw(plan.seed, "world");
+    this.#ambush = ambush ?? new Ambush(new Draw(plan.seed, "ambush", "world"));
     this.history = new History(() => BigInt(Math.round(this.queue.now * 1e6)));
     const ids = Array.from({ length: plan.peers }, (_, at) => `p${at + 1}`);
+    this.#positions = new Map(ids.map((id, position) => [id, position]));
     const report = (violation: unknown) => {
       this.#violation ??= violation;
     };
@@ -85,7 +90,7 @@ export class World {
     });
     this.peers = ids.map((id, position): SimPeer => {
       const peer: SimPeer = new SimPeer({
-        ...{ plan, position, ids, queue: this.queue, checker: this.checker, createMachine },
+        ...{ plan, position, ids, queue: this.queue, checker: this.checker, createMachine, ambush: this.#ambush },
         draw: new Draw(plan.seed, "peer", id),
         createRaft: createRaft ?? (watcher && this.#tracer(id, watcher)),
         send: (packet, at) => this.#send(position, packet, at),
@@ -110,7 +115,11 @@ export class World {
       },
     });
     for (const peer of this.peers) this.queue.add(this.#draw.between([0, 5]), () => peer.start());
-    for (const fault of plan.faults) this.queue.add(fault.atMs, () => this.#inflict(fault));
+    for (const fault of plan.faults)
+      this.queue.add(fault.atMs, () => {
+        if (watcher !== undefined) this.#note(undefined, describeFault(fault));
+        inflict(this.#surroundings, fault);
+      });
     this.clients.start();
   }
 
@@ -136,10 +145,12 @@ export class World {
     const inside = new Set(healed);
     this.#frozen = new Set(this.peers.filter((peer) => !inside.has(peer)).map(({ position }) => position));
     this.network.heal(healed.map(({ position }) => position));
+    this.#ambush.lift();
     for (const peer of this.peers) {
       peer.disarm();
+      peer.stalls.clear();
       if (!inside.has(peer)) continue;
-      Object.assign(peer, { slowMs: 0, isFull: false, failing: undefined });
+      Object.assign(peer, { slowMs: 0, applyMs: 0, isFull: false, failing: undefined });
       peer.resume();
       this.#restart(peer, this.#draw.between([5, 100]));
     }
@@ -183,7 +194,7 @@ export class World {
   }
 
   #send(from: number, packet: Packet, at: number): void {
-    this.network.send(from, Number(packet.to.slice(1)) - 1, packet, at);
+    this.network.send(from, this.#positions.get(packet.to) ?? from, packet, at);
   }
 
   #deliver(to: number, delivery: Delivery): void {
@@ -192,7 +203,7 @@ export class World {
     const { process, lingering } = peer;
     if (delivery.kind === "packet" && this.plan.fenced) {
       const { from, fromIncarnation, toIncarnation } = delivery;
-      const sender = this.peers[Number(from.slice(1)) - 1]?.process;
+      const sender = this.peers[this.#positions.get(from) ?? to]?.process;
       if (sender?.incarnation !== fromIncarnation) return;
       if (process === undefined || (toIncarnation !== 0 && toIncarnation !== process.incarnation)) return;
     }
@@ -207,7 +218,7 @@ export class World {
     if (client === 0) {
       for (const reply of replies) {
         if (reply.kind === "leader" && reply.leader !== undefined)
-          this.clients.leader = Number(reply.leader.slice(1)) - 1;
+          this.clients.leader = this.#positions.get(reply.leader) ?? 0;
       }
       return;
     }
@@ -224,6 +235,8 @@ export class World {
     this.#turns++;
     const { hash } = this;
     if (this.plan.leases && raft.role === "leader") this.#checkLeases(process);
+    // Who campaigns while it takes a snapshot, or takes one while it campaigns, comes to many places that others do not.
+    if (this.#ambush.isLaid && raft.role.endsWith("candidate")) process.shell.wantSnapshot();
     hash.add(this.queue.now);
     hash.add(position);
     hash.addText(raft.role);
@@ -288,7 +301,7 @@ export class World {
   get #surroundings(): Surroundings {
     const { peers, network, clients, queue } = this;
     return {
-      ...{ peers, network, clients, queue, draw: this.#draw },
+      ...{ peers, network, clients, queue, draw: this.#draw, ambush: this.#ambush },
       find: (victim) => this.#find(victim),
       later: (ms, then, peer) => this.#later(ms, then, peer),
     };
@@ -299,100 +312,6 @@ export class World {
     this.queue.add(this.queue.now + ms, () => {
       if (peer === undefined ? this.#frozen.size === 0 : !this.#frozen.has(peer.position)) undo();
     });
-  }
-
-  #inflict(fault: PlannedFault): void {
-    if (this.#options.watcher !== undefined) this.#note(undefined, describeFault(fault));
-    if ("victims" in fault) {
-      // The same may be drawn twice, or be both a number and the leader.
-      for (const peer of new Set(fault.victims.map((victim) => this.#find(victim)))) {
-        if (peer === undefined) continue;
-        if (fault.kind === "crash") this.#crash(peer, fault);
-        else if (fault.kind === "clock") {
-          peer.clock.jump(fault.jumpMs);
-          if (peer.process !== undefined) peer.notify(peer.process);
-        } else {
-          peer.isPaused = true;
-          this.#later(fault.forMs, () => peer.resume(), peer);
-        }
-      }
-      return;
-    }
-    switch (fault.kind) {
-      case "cut":
-        this.#later(fault.forMs, this.network.cut(fault.shape, fault.order));
-        return;
-      case "storm":
-        this.#later(fault.forMs, this.network.storm(fault));
-        return;
-      case "strand":
-        strand(this.#surroundings, fault);
-        return;
-      case "usurp":
-        usurp(this.#surroundings, fault);
-        return;
-      case "burst":
-        this.clients.throwIn(fault.commands, fault.bytes, fault.together);
-        return;
-      case "giant":
-        this.clients.throwIn(1, fault.bytes, true);
-        return;
-      default: {
-        const peer = this.#find(fault.victim);
-        if (peer !== undefined) this.#disturb(peer, fault);
-      }
-    }
-  }
-
-  #disturb(peer: SimPeer, fault: Exclude<Extract<PlannedFault, { readonly victim: Victim }>, Fault<"strand">>): void {
-    switch (fault.kind) {
-      case "wall":
-        peer.clock.jumpWall(fault.jumpMs);
-        return;
-      case "slow disk":
-        peer.slowMs = fault.saveMs;
-        this.#later(fault.forMs, () => Object.assign(peer, { slowMs: 0 }), peer);
-        return;
-      case "full disk":
-        peer.isFull = true;
-        this.#later(fault.forMs, () => Object.assign(peer, { isFull: false }), peer);
-        return;
-      case "failing disk":
-        peer.failing = fault;
-        return;
-      case "flipped bit":
-        if (this.#mayDamage(peer) && peer.flipBit(fault.table, fault.place) && fault.isStarted) peer.kill();
-        return;
-      case "lost disk":
-        if (this.#mayDamage(peer)) peer.loseDisk(fault.downMs);
-        return;
-      case "snapshot":
-        peer.process?.shell.wantSnapshot();
-        return;
-      default:
-        fault satisfies never;
-    }
-  }
-
-  /** More than a minority may not lose what it has promised to keep. */
-  #mayDamage(peer: SimPeer): boolean {
-    const damaged = this.peers.filter((other) => other === peer || other.isDamaged).length;
-    return damaged <= this.peers.length - majority(this.peers.length);
-  }
-
-  #crash(peer: SimPeer, fault: PlannedFault & { kind: "crash" }): void {
-    const { point, role, skip, downMs, lingerMs, newsLateMs } = fault;
-    Object.assign(peer, { downMs, newsLateMs });
-    if (point === "idle") {
-      peer.kill(lingerMs);
-      return;
-    }
-    const crash = { point, role, skip };
-    peer.arm(crash);
-    // What happens while it starts needs a start.
-    if (point.endsWith("opening")) peer.kill();
-    if (OF_SNAPSHOTS.test(point)) peer.process?.shell.wantSnapshot();
-    this.#later(OCCASION_MS, () => peer.disarm(), peer);
   }
 
   #note(peer: SimPeer | undefined, text: string): void {

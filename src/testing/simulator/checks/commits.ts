@@ -3,6 +3,7 @@ import { EntryReader } from "../../../raft/entry.ts";
 import { RaftError } from "../../../raft/errors.ts";
 import type { PeerId } from "../../../raft/message.ts";
 import { majority } from "../../../raft/quorum.ts";
+import { Killed } from "../crash-points.ts";
 import type { DiskImage } from "./disk-image.ts";
 import { nameOf, type Subject } from "./subject.ts";
 import { expectThat } from "./violation.ts";
@@ -131,12 +132,13 @@ export class Commits {
   }
 }
 
-/** Undefined when the bytes on the disk are not what was written. */
+/** Undefined when the bytes on the disk are not what was written, or the process has its disk no more, and does not know. */
 function readable<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof RaftError && error.code === "ERR_STORAGE_CORRUPT") return undefined;
+    if (error instanceof Killed || (error instanceof RaftError && error.code === "ERR_STORAGE_CORRUPT"))
+      return undefined;
     throw error;
   }
 }

@@ -1,0 +1,55 @@
+import { expect, it } from "vitest";
+import { Replica } from "../../../../src/actors/replica.ts";
+import { KeyValueMap } from "../../../../src/machine/key-value.ts";
+import type { AppendEntriesReply, PreVote } from "../../../../src/raft/message.ts";
+import { Commits } from "../../../../src/testing/simulator/checks/commits.ts";
+import { DiskImage, EntryRecord } from "../../../../src/testing/simulator/checks/disk-image.ts";
+import { Promises } from "../../../../src/testing/simulator/checks/promises.ts";
+import type { Subject } from "../../../../src/testing/simulator/checks/subject.ts";
+import { Killed } from "../../../../src/testing/simulator/crash-points.ts";
+
+/** A process of p1 in term 1, as the checks see it. */
+function life(incarnation: number, more: Partial<Subject["raft"]> = {}): Subject {
+  const log = {
+    firstIndex: 1,
+    lastIndex: 3,
+    lastTerm: 1,
+    bytes: 0,
+    termAt: () => 1,
+    read: () => [],
+    batchesFrom: () => [],
+  };
+  const raft = { role: "follower", currentTerm: 1, votedFor: undefined, leader: "p2", commitIndex: 1 } as const;
+  return {
+    ...{ id: "p1", incarnation, lastApplied: 1, current: { since: 0 }, now: () => 10 },
+    raft: { ...raft, log, snapshot: undefined, ...more },
+    image: new DiskImage("p1", new EntryRecord()),
+  };
+}
+
+const acknowledgement: AppendEntriesReply = {
+  ...{ type: "AppendEntriesReply", term: 1, round: 1, success: true },
+  ...{ prevLogIndex: 1, matchIndex: 3, conflictIndex: 0, conflictTerm: -1 },
+};
+const question: PreVote = { type: "PreVote", term: 2, lastLogIndex: 3, lastLogTerm: 1 };
+
+it("a promise binds the process that made it and those after it, not one that has lost its disk to them", () => {
+  const promises = new Promises(100);
+  promises.leads({ ...life(1, { role: "leader" }), id: "p2" });
+  promises.sends(life(2), "p2", acknowledgement);
+  promises.sends(life(1), "p3", question);
+  for (const incarnation of [2, 3]) {
+    expect(() => promises.sends(life(incarnation), "p3", question)).toThrow("has promised p2 to wait 90 ms more");
+  }
+});
+
+it("what a process commits that has lost its disk, and cannot be read any more, is left to others", () => {
+  const replica = new Replica("the full replay", new KeyValueMap(), { enter: () => {}, leave: () => {} });
+  const commits = new Commits(new Map(), replica);
+  const { log } = life(1).raft;
+  const read = () => {
+    throw new Killed("idle");
+  };
+  commits.check(life(1, { commitIndex: 3, log: { ...log, read } }));
+  expect(commits.lastIndex).toBe(1);
+});
