@@ -6,6 +6,8 @@ import type { Taken } from "./stall.ts";
 
 /** Of the places at which it might, an ambush lies in wait at so many: to come to some a peer has to get by many others. */
 const SHARE = 0.4;
+/** At this one always: it takes a durable state, a snapshot of many records, and nobody who has died before. */
+const FARTHEST: CrashPoint = "between commits";
 
 /**
  * Lies in wait at places of a run that peers seldom come by, and lets nobody die twice at the same: each that has had its
@@ -38,7 +40,7 @@ export class Ambush {
   springs(point: CrashPoint, role: Role): boolean {
     if (!isSeldom(point, role)) return false;
     const place = `${point} / ${role}`;
-    const isWaiting = this.#waiting.get(place) ?? this.#draw.chance(SHARE);
+    const isWaiting = this.#waiting.get(place) ?? (point === FARTHEST || this.#draw.chance(SHARE));
     const springs = isWaiting && this.#draw.chance(this.#chance);
     this.#waiting.set(place, isWaiting && !springs);
     return springs;
@@ -58,7 +60,7 @@ interface AmbushOptions {
 }
 
 /** What peers are brought to such places by, and how often, in relation to the others. */
-const WEIGHTS = { stall: 2, backlog: 3, "left behind": 3, deposed: 2, "dead leader": 1 } as const;
+const WEIGHTS = { stall: 2, backlog: 3, "left behind": 5, deposed: 2, "dead leader": 1 } as const;
 
 /**
  * Draws an ambush, for some runs, and what brings peers to where it lies: elections while there is much to apply, snapshots
@@ -99,7 +101,7 @@ export function drawAmbush(draw: Draw, { peers, forMs, electionMs }: AmbushOptio
         // What it lacks is gone from the leader's log when it is back.
         const endMs = atMs + cut.forMs;
         faults.push({ atMs: endMs - draw.between([0, longest]), kind: "snapshot", victim: "leader" });
-        if (draw.chance(0.5)) faults.push(stall(endMs, "install"));
+        if (draw.chance(0.75)) faults.push(stall(endMs, "install"));
         break;
       }
       case "deposed": {
