@@ -3,12 +3,13 @@ import { encodeResults } from "../machine/codec.ts";
 import { isDurable } from "../machine/load.ts";
 import type { AnyStateMachine } from "../machine/state-machine.ts";
 import { EMPTY_SAVE, type Save, type SnapshotInfo } from "../raft/effects.ts";
-import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES, EntryReader } from "../raft/entry.ts";
+import { BATCH_HEADER_BYTES, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
 import type { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
+import { Applier } from "./applier.ts";
 import { DurableState } from "./durable-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import { Outbox } from "./outbox.ts";
@@ -16,22 +17,10 @@ import { OwnSnapshots } from "./own-snapshots.ts";
 import { PendingCommands } from "./pending.ts";
 import type { AppliedEntry, Consistency, ErrorData, LaneReply, LaneRequest, Trace, TraceStep } from "./protocol.ts";
 import { Queries, type QueryBatch } from "./queries.ts";
-import { describeApplied, Replica } from "./replica.ts";
+import { Replica } from "./replica.ts";
 import { Replies } from "./replies.ts";
 import { createRaft as createPlainRaft, type RaftFactory } from "./traced-raft.ts";
 import { type Delivery, decodeFrames, type Packet } from "./wire.ts";
-
-/**
- * How long one turn applies, about; the rest waits until the mail that came in meanwhile is handled. A peer that was
- * started again has all its log to apply, and is to answer those who want its vote meanwhile.
- */
-const APPLY_MS_PER_TURN = 5;
-/** How much of the log is fetched from the store at once to be applied: a turn that runs out of time has fetched little for nothing. */
-const APPLY_BYTES_AT_ONCE = 16 << 10;
-/** After so many entries the time is looked at. */
-const ENTRIES_A_PORTION = 64;
-/** After so many entries clients hear of their results, and can go on while more are applied. */
-const ENTRIES_AN_ANSWER = 256;
 
 /**
  * What a durable machine has written waits this long for a save that takes it along, in milliseconds, so that it costs
@@ -90,6 +79,7 @@ export class Shell {
   readonly #outbox: Outbox;
   readonly #replies: Replies;
   readonly #replica: Replica;
+  readonly #applier: Applier;
   /** When the state of a durable machine is saved for its own sake. */
   #flushAt = Number.POSITIVE_INFINITY;
   readonly #snapshots: OwnSnapshots;
@@ -118,6 +108,16 @@ export class Shell {
     };
     const tell = trace === true ? (step: TraceStep) => this.#steps.push(step) : undefined;
     this.#raft = createRaft(raft, store.state, reader, clock, tell);
+    this.#applier = new Applier({
+      raft: this.#raft,
+      replica: this.#replica,
+      pending: this.#pending,
+      queries: this.#queries,
+      replies: this.#replies,
+      now: () => clock.now(),
+      tell: () => this.#tell(),
+      onApplied: trace === false ? undefined : (...applied) => this.#traceApplied(...applied),
+    });
     this.#snapshots = new OwnSnapshots({
       raft: this.#raft,
       replica: this.#replica,
@@ -228,7 +228,7 @@ export class Shell {
         // What is committed does not wait for a leader's own disk: its followers write meanwhile what it has just sent.
         // A follower's word is waited for, so it writes first.
         if (this.#raft.role === "leader" && !isLate) {
-          isLate = !this.#apply();
+          isLate = !this.#applier.apply();
           this.#tell();
         }
         this.#save(effects.save);
@@ -246,7 +246,7 @@ export class Shell {
       this.#outbox.send(effects.after);
     }
     this.#replies.saved();
-    if (!isLate) this.#apply();
+    if (!isLate) this.#applier.apply();
     this.#flushState(clock.now());
     this.#snapshots.begin(now);
     this.#tell();
@@ -309,7 +309,7 @@ export class Shell {
     }
     if (consistency === "local") {
       if (this.#replica.lastApplied < query.minIndex) this.#queries.park(query.minIndex, query);
-      else this.#answer(query);
+      else this.#replies.ready.push(this.#replica.answer(query));
       return;
     }
     if (consistency === "lease") {
@@ -338,60 +338,10 @@ export class Shell {
     this.#replies.add(client, { kind: "refused", firstId, count, error });
   }
 
-  /**
-   * Brings the state machine up to the commit index (Figure 2: one at a time, in order, each once), and answers the queries
-   * that wait for that.
-   * @returns false when time ran out.
-   */
-  #apply(): boolean {
-    const replica = this.#replica;
-    const { commitIndex, log } = this.#raft;
-    const until = this.#options.clock.now() + APPLY_MS_PER_TURN;
-    let isInTime = true;
-    while (replica.lastApplied < commitIndex && isInTime) {
-      for (const batch of log.batchesFrom(replica.lastApplied + 1, APPLY_BYTES_AT_ONCE)) {
-        isInTime = this.#applyBatch(batch, Math.min(batch.lastIndex, commitIndex), until);
-        if (!isInTime || batch.lastIndex >= commitIndex) break;
-      }
-    }
-    for (const query of this.#queries.takeReady(replica.lastApplied)) this.#answer(query);
-    return isInTime;
-  }
-
-  #answer(query: QueryBatch): void {
-    this.#replies.ready.push(this.#replica.answer(query));
-  }
-
-  /** Applies what is left of a batch, up to `last`. @returns false when it was late, and may have ended before. */
-  #applyBatch(batch: Batch, last: number, until: number): boolean {
-    const replica = this.#replica;
-    const entries = new EntryReader(batch, replica.lastApplied + 1);
-    let untold = 0;
-    while (replica.lastApplied < last) {
-      const before = replica.lastApplied;
-      this.#applyPortion(entries, Math.min(last, before + ENTRIES_A_PORTION));
-      if (this.#options.clock.now() >= until) return false;
-      untold += replica.lastApplied - before;
-      if (untold < ENTRIES_AN_ANSWER || replica.lastApplied === last) continue;
-      untold = 0;
-      this.#pending.takeResults(this.#replies.ready);
-      this.#tell();
-    }
-    return true;
-  }
-
-  #applyPortion(entries: EntryReader, last: number): void {
+  #traceApplied(entries: readonly AppliedEntry[], firstIndex: number, lastIndex: number): void {
     const { trace, clock, store } = this.#options;
-    const { term } = entries.batch;
-    const firstIndex = this.#replica.lastApplied + 1;
-    const applied: AppliedEntry[] = [];
-    this.#replica.apply(entries, last, (index, result, kind, command) => {
-      this.#pending.applied(index, term, result, this.#replies.ready);
-      if (trace !== false) applied.push(describeApplied(index, term, kind, command));
-    });
-    if (trace !== false)
-      this.#replies.addForAll({ kind: "applied", incarnation: store.state.incarnation, entries: applied });
-    if (trace === true) this.#steps.push({ at: clock.now(), kind: "apply", firstIndex, lastIndex: last });
+    this.#replies.addForAll({ kind: "applied", incarnation: store.state.incarnation, entries });
+    if (trace === true) this.#steps.push({ at: clock.now(), kind: "apply", firstIndex, lastIndex });
   }
 
   /** §7: begins anew from a snapshot. */

@@ -313,9 +313,9 @@ const APPLYING: readonly Mutant[] = [
     "        this.#save(effects.save);\n",
     "        try {\n          this.#save(effects.save);\n        } catch (error) {\n          if (!(error instanceof Error && error.name === 'RaftError')) throw error;\n        }\n",
   ]),
-  mutant("actors/shell.ts", "a peer applies what is not committed", [
-    "const { commitIndex, log } = this.#raft;\n    const until",
-    "const { log } = this.#raft;\n    const commitIndex = log.lastIndex;\n    const until",
+  mutant("actors/applier.ts", "a peer applies what is not committed", [
+    "const { commitIndex, log } = raft;\n",
+    "const { log } = raft;\n    const commitIndex = log.lastIndex;\n",
   ]),
   mutant("actors/pending.ts", "what a snapshot covers is said not to be applied", [
     'outcome: "unknown" } as const;',

@@ -1,0 +1,89 @@
+import type { Applied } from "../machine/apply.ts";
+import { type Batch, EntryReader } from "../raft/entry.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { PendingCommands } from "./pending.ts";
+import type { AppliedEntry } from "./protocol.ts";
+import type { Queries } from "./queries.ts";
+import { describeApplied, type Replica } from "./replica.ts";
+import type { Replies } from "./replies.ts";
+
+/**
+ * How long one turn applies, about; the rest waits until the mail that came in meanwhile is handled. A peer that was
+ * started again has all its log to apply, and is to answer those who want its vote meanwhile.
+ */
+const APPLY_MS_PER_TURN = 5;
+/** How much of the log is fetched from the store at once: a turn that runs out of time has fetched little for nothing. */
+const APPLY_BYTES_AT_ONCE = 16 << 10;
+/** After so many entries the time is looked at. */
+const ENTRIES_A_PORTION = 64;
+/** After so many entries clients hear of their results, and can go on while more are applied. */
+const ENTRIES_AN_ANSWER = 256;
+
+/** What surrounds it. */
+export interface ApplierOptions {
+  readonly raft: Pick<Raft, "commitIndex" | "log">;
+  readonly replica: Replica;
+  readonly pending: PendingCommands<Applied>;
+  readonly queries: Queries;
+  readonly replies: Replies;
+  readonly now: () => number;
+  /** Clients are to hear of what there is so far. */
+  readonly tell: () => void;
+  /** Hears of what was applied, a portion at a time; undefined: nobody watches. */
+  readonly onApplied: ((entries: readonly AppliedEntry[], firstIndex: number, lastIndex: number) => void) | undefined;
+}
+
+/** Brings the state machine up to the commit index (Figure 2: one at a time, in order, each once), and answers who waits for that. */
+export class Applier {
+  readonly #options: ApplierOptions;
+
+  constructor(options: ApplierOptions) {
+    this.#options = options;
+  }
+
+  /** Applies what is committed, and answers the queries that it brings within reach. @returns false when time ran out. */
+  apply(): boolean {
+    const { raft, replica, queries, replies, now } = this.#options;
+    const { commitIndex, log } = raft;
+    const until = now() + APPLY_MS_PER_TURN;
+    let isInTime = true;
+    while (replica.lastApplied < commitIndex && isInTime) {
+      for (const batch of log.batchesFrom(replica.lastApplied + 1, APPLY_BYTES_AT_ONCE)) {
+        isInTime = this.#applyBatch(batch, Math.min(batch.lastIndex, commitIndex), until);
+        if (!isInTime || batch.lastIndex >= commitIndex) break;
+      }
+    }
+    for (const query of queries.takeReady(replica.lastApplied)) replies.ready.push(replica.answer(query));
+    return isInTime;
+  }
+
+  /** Applies what is left of a batch, up to `last`. @returns false when it was late, and may have ended before. */
+  #applyBatch(batch: Batch, last: number, until: number): boolean {
+    const { replica, pending, replies, now, tell } = this.#options;
+    const entries = new EntryReader(batch, replica.lastApplied + 1);
+    let untold = 0;
+    while (replica.lastApplied < last) {
+      const before = replica.lastApplied;
+      this.#applyPortion(entries, Math.min(last, before + ENTRIES_A_PORTION));
+      if (now() >= until) return false;
+      untold += replica.lastApplied - before;
+      if (untold < ENTRIES_AN_ANSWER || replica.lastApplied === last) continue;
+      untold = 0;
+      pending.takeResults(replies.ready);
+      tell();
+    }
+    return true;
+  }
+
+  #applyPortion(entries: EntryReader, last: number): void {
+    const { replica, pending, replies, onApplied } = this.#options;
+    const { term } = entries.batch;
+    const firstIndex = replica.lastApplied + 1;
+    const applied: AppliedEntry[] = [];
+    replica.apply(entries, last, (index, result, kind, command) => {
+      pending.applied(index, term, result, replies.ready);
+      if (onApplied !== undefined) applied.push(describeApplied(index, term, kind, command));
+    });
+    onApplied?.(applied, firstIndex, last);
+  }
+}
