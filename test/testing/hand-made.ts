@@ -66,6 +66,15 @@ function figure8(): RaftRecord {
   );
 }
 
+/** Late news of the death of a leader's former process, and then a RequestVote, which is not looked at. */
+export function lateNews(): RaftRecord {
+  return live("b", (peer) => {
+    peer.receive("a", appendEntries({}), 2);
+    peer.raft.peerDied("a", 1, peer.now);
+    peer.receive("c", { ...requestVote, term: 2 });
+  });
+}
+
 /** A vote while the leader is heard: the one that came later is told to have come at once. */
 function hasty(): RaftRecord {
   const life = live("b", (peer) => {

@@ -8,7 +8,7 @@ import {
   type Rejection,
 } from "../../src/testing/reference/check.ts";
 import { RULES, type Rule } from "../../src/testing/reference/rules.ts";
-import { handMade, twoVotes } from "./hand-made.ts";
+import { handMade, lateNews, twoVotes } from "./hand-made.ts";
 import { effectsOf, plantings } from "./lies.ts";
 import { recordSchedule } from "./recording.ts";
 import { ANYWHERE, LIES } from "./told.ts";
@@ -115,6 +115,11 @@ it("The reference counts no vote that was never told, since the thread ended bef
   expect(judgement.accepted || explainRejection(judgement.rejection)).toBe(true);
   // One that was told is remembered, whatever the disk says.
   expect(rejectionOf(checkConformance([told, second])).rule).toBe("restart");
+});
+
+it("The reference does not take the late news of a leader's former process for that leader's death", () => {
+  const judgement = checkConformance([lateNews()]);
+  expect(judgement.accepted || explainRejection(judgement.rejection)).toBe(true);
 });
 
 it("The reference rejects what others have heard of a save that was never durable (sent)", () => {

@@ -89,7 +89,7 @@ function permitsOf(server: Server, call: Call, shown: Shown): Permits {
       if (server.role === "candidate" && server.durable.votedFor === server.id) server.votesGranted.add(server.id);
       return { election: true, commit: (index) => demandMajority(server, index) };
     case "peerDied":
-      if (server.leader !== call.peer) return {};
+      if (server.leader !== call.peer || server.leaderIncarnation !== call.incarnation) return {};
       server.lastLeaderContact = Number.NEGATIVE_INFINITY;
       return { leaders: [undefined] };
     case "effects":

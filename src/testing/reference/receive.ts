@@ -161,7 +161,7 @@ function receiveAppendEntries(server: Server, from: string, message: AppendEntri
   const isCurrent = message.term === currentTerm;
   if (isCurrent) {
     demand(server.role !== "leader", "oneLeader", () => `${from} and it both lead in term ${currentTerm}`);
-    server.lastLeaderContact = now;
+    server.heardLeader(from, now);
   }
   const success = isCurrent && takeIn(server, message);
   const reply = (sent: Message) => {

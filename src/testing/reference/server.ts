@@ -73,6 +73,8 @@ export class Server {
   /** The latest time that was told. */
   clock: number;
   lastLeaderContact = Number.NEGATIVE_INFINITY;
+  /** Of the process that was heard then: news of the death of one before it may come late. */
+  leaderIncarnation = 0;
   readonly noVoteBefore: number;
   /** What candidates may have asked since effects were last taken. */
   asked: VoteRequest[] = [];
@@ -128,6 +130,12 @@ export class Server {
   isUpToDate(lastLogIndex: number, lastLogTerm: number): boolean {
     const { lastTerm, lastIndex } = this.log;
     return lastLogTerm > lastTerm || (lastLogTerm === lastTerm && lastLogIndex >= lastIndex);
+  }
+
+  /** The leader of its term has sent entries, or a snapshot. */
+  heardLeader(leader: string, now: number): void {
+    this.lastLeaderContact = now;
+    this.leaderIncarnation = this.incarnations.get(leader) ?? 0;
   }
 
   /** Dissertation 4.2.3: whether it must not vote, since somebody leads or may still rely on what it promised. */

@@ -17,7 +17,7 @@ export function receiveInstallSnapshot(
   const isCurrent = message.term === currentTerm;
   if (isCurrent) {
     demand(server.role !== "leader", "oneLeader", () => `${from} and it both lead in term ${currentTerm}`);
-    server.lastLeaderContact = now;
+    server.heardLeader(from, now);
     noteChunk(server, from, message);
   }
   const holds = server.log.termAt(index) === term;
