@@ -9,10 +9,10 @@ import { runPlan } from "../../src/testing/simulator/run.ts";
  * What the simulator alone reaches: of the branches of src/raft (blocks, as V8 counts them), and how often peers died at
  * each point in each role. It names what it does not reach.
  *
- *     npx tsx test/soak/simulated-coverage.ts [--seeds 1..300] [--for 20000]
+ *     npx tsx test/soak/simulated-coverage.ts [--seeds 1..500] [--for 20000]
  */
 const { values: args } = parseArgs({
-  options: { seeds: { type: "string", default: "1..300" }, for: { type: "string", default: "20000" } },
+  options: { seeds: { type: "string", default: "1..500" }, for: { type: "string", default: "20000" } },
 });
 const [first = 1, last = first] = args.seeds.split("..").map(Number);
 
