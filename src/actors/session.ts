@@ -6,6 +6,7 @@ import { MAX_RESULTS, packOpenSession, packSessionCommand } from "../machine/ses
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { forgetAbort, whenAborted } from "./abort.ts";
+import { askPatiently } from "./ask-patiently.ts";
 import { aborted, causeOf, overdue, verdict } from "./call-errors.ts";
 import { invalidFreshness, invalidTimeout } from "./call-options.ts";
 import type { Proposed, QueryOptions, WaitOptions } from "./peer-handle.ts";
@@ -42,8 +43,6 @@ const MOST_PATIENCE = 8;
 const MOST_PATIENCE_TO_OPEN = 64;
 /** The wait before an attempt that follows a refusal; it doubles each time. */
 const BACKOFF_MS = [5, 250] as const;
-/** Each stands for several peers that ended before they answered a query: it may be what they die of. */
-const MOST_DEATHS = 3;
 /** So much is sent without an answer, but at least one command: to each new leader all of it goes again. */
 const WINDOW_BYTES = 8 << 20;
 const NOTHING = new Uint8Array();
@@ -149,24 +148,12 @@ export class Session {
     const { timeoutMs = this.#host.defaultTimeoutMs } = options;
     const invalid = invalidTimeout(timeoutMs) ?? invalidFreshness(options);
     if (invalid !== undefined) throw invalid;
-    const deadline = performance.now() + timeoutMs;
-    // A question or an answer may be lost as well, and asking again does no harm.
-    let deaths = 0;
-    const longest = this.#host.retryMs * MOST_PATIENCE;
-    for (let { retryMs } = this.#host; ; retryMs = Math.min(longest, retryMs * 2)) {
-      const left = Math.max(0, deadline - performance.now());
-      const isLast = left <= retryMs;
-      const attempt = { ...options, ...identity, timeoutMs: isLast ? left : retryMs };
-      try {
-        const { result, index } = await this.#host.query(query, attempt, this.#seen);
-        this.#seen = Math.max(this.#seen, index);
-        return { answer: result as Answer, index };
-      } catch (error) {
-        const isLate = error instanceof RaftError && (error.code === "ERR_TIMEOUT" || error.code === "ERR_NOT_LEADER");
-        const isUnlucky = error instanceof RaftError && error.code === "ERR_PEER_DOWN" && ++deaths < MOST_DEATHS;
-        if (isLast || !(isLate || isUnlucky)) throw error;
-      }
-    }
+    const { result, index } = await askPatiently(
+      (ms) => this.#host.query(query, { ...options, ...identity, timeoutMs: ms }, this.#seen),
+      { timeoutMs, retryMs: this.#host.retryMs, longestMs: this.#host.retryMs * MOST_PATIENCE },
+    );
+    this.#seen = Math.max(this.#seen, index);
+    return { answer: result as Answer, index };
   }
 
   /** Once for all calls of this turn. */
