@@ -1,5 +1,6 @@
 import { invariant } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
+import { majority } from "../raft/quorum.ts";
 import type { Role } from "../raft/state.ts";
 
 const STATES = ["down", "up", "paused", "wedged", "given-up"] as const;
@@ -136,6 +137,13 @@ export class Board {
       role: isAlive ? report.role : "follower",
       leader: isAlive ? report.leader : undefined,
     };
+  }
+
+  /** Whether the others of a peer are enough to elect a leader, and none of them leads yet. */
+  isElecting(without: PeerId): boolean {
+    const others = this.#peers.filter((peer) => peer !== without).map((peer) => this.status(peer));
+    const up = others.filter(({ state }) => state === "up");
+    return up.length >= majority(this.#peers.length) && up.every(({ role }) => role !== "leader");
   }
 
   /** Only a peer that lives and publishes twice during one reading makes another necessary. */

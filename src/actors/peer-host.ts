@@ -82,9 +82,15 @@ export class PeerHost {
   constructor(options: PeerHostOptions) {
     this.#options = options;
     this.#verification = new VerifyOnce(options.verify);
-    const { id, restart, tell } = options;
-    const giveUp = (error: RaftError) => this.#giveUp(error);
-    this.#restarter = new Restarter({ id, restart, tell, giveUp, launch: () => this.#launchAgain() });
+    const { id, restart, tell, board } = options;
+    this.#restarter = new Restarter({
+      id,
+      restart,
+      tell,
+      isElecting: () => board.isElecting(id),
+      giveUp: (error) => this.#giveUp(error),
+      launch: () => this.#launchAgain(),
+    });
   }
 
   /** Brings mail from the network; lost when no thread is there. */

@@ -7,7 +7,7 @@ export interface RestartOptions {
   /** Exits within `periodMs` that are made good by a restart; one more and the peer is given up. */
   readonly intensity: number;
   readonly periodMs: number;
-  /** How long to wait before a restart: the first after a calm period, and the most. Each exit doubles it. */
+  /** How long to wait before a restart, at least: the first after a calm period, and the most. Each exit doubles it. */
   readonly backoffMs: readonly [first: number, max: number];
 }
 

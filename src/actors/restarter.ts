@@ -5,11 +5,21 @@ import type { CurrentCall } from "./machine-calls.ts";
 import { type EventData, errorData } from "./protocol.ts";
 import { type RestartOptions, RestartPolicy } from "./restart.ts";
 
+/**
+ * A thread that starts takes most of a core, and what the others need after a leader's death is the CPU: it waits until one of
+ * them leads, and then for its first commits. The longest wait for a leader, in milliseconds.
+ */
+const ELECTION_MS = 100;
+const FIRST_COMMITS_MS = 20;
+const LOOK_EVERY_MS = 5;
+
 /** What a restarter needs of its peer's host. */
 export interface RestarterOptions {
   readonly id: PeerId;
   /** False: a peer that has died stays down. */
   readonly restart: RestartOptions | false;
+  /** Whether the others are electing a leader now. */
+  readonly isElecting: () => boolean;
   /** Starts the thread. */
   readonly launch: () => void;
   readonly giveUp: (error: RaftError) => void;
@@ -89,10 +99,21 @@ export class Restarter {
   }
 
   #launchIn(delayMs: number): void {
-    this.#timer = setTimeout(() => {
+    const { isElecting, launch } = this.#options;
+    const begin = () => {
       this.#timer = undefined;
-      this.#options.launch();
-    }, delayMs);
+      launch();
+    };
+    let isAwaited = isElecting();
+    const lastLook = performance.now() + delayMs + ELECTION_MS;
+    const look = () => {
+      if (isElecting() && performance.now() < lastLook) {
+        isAwaited = true;
+        this.#timer = setTimeout(look, LOOK_EVERY_MS);
+      } else if (isAwaited) this.#timer = setTimeout(begin, FIRST_COMMITS_MS);
+      else begin();
+    };
+    this.#timer = setTimeout(look, delayMs);
   }
 }
 
