@@ -39,8 +39,21 @@ function becomeCandidate(state: State, now: number): void {
   state.role = "candidate";
   setTerm(state, currentTerm(state) + 1, state.options.id);
   state.granted = new Set();
+  withdrawGrants(state);
   resetElectionTimer(state, now);
   ask(state, now + state.options.heartbeatMs);
+}
+
+/**
+ * What it has promised in this step to another who asks for the same term is not so any more, and has not left yet: the other
+ * would campaign in vain, and take the vote away that this one needs.
+ */
+function withdrawGrants(state: State): void {
+  const term = currentTerm(state);
+  state.after = state.after.map(({ to, message }) => {
+    const isGrant = message.type === "PreVoteReply" && message.voteGranted && message.proposedTerm <= term;
+    return { to, message: isGrant ? { ...message, term, voteGranted: false } : message };
+  });
 }
 
 /**
@@ -145,6 +158,7 @@ export function leaderDied(state: State, leader: PeerId, now: number, spreadMs: 
   becomeFollower(state, currentTerm(state), undefined, now);
   state.lastLeaderContact = Number.NEGATIVE_INFINITY;
   const survivors = state.configuration.voters.filter((voter) => voter !== leader);
-  const turn = survivors.indexOf(state.options.id) + state.options.random() / 2;
-  state.electionDeadline = now + (turn / survivors.length) * spreadMs;
+  // The first begins at once. An election takes some milliseconds, of which those who come next leave it as many as there are.
+  const turn = Math.max(0, survivors.indexOf(state.options.id) - state.options.random() / 4);
+  state.electionDeadline = now + (turn / Math.max(1, survivors.length - 1)) * spreadMs;
 }

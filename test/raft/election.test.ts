@@ -386,6 +386,18 @@ describe("dissertation 9.6 PreVote", () => {
     expect(long.facts).toMatchObject({ role: "candidate", currentTerm: 10 });
   });
 
+  it("who becomes a candidate in the step in which it has promised another a pre-vote takes that back", () => {
+    const peer = fresh([1]);
+    peer.wake();
+    peer.raft.step("c", 1, preVote({ term: 2, lastLogTerm: 1, lastLogIndex: 2 }), peer.now);
+    const sent = peer.receive("b", preVoteReply(2));
+    expect(peer.raft.role).toBe("candidate");
+    expect(to(sent, "c")).toMatchObject([
+      { type: "PreVoteReply", term: 2, proposedTerm: 2, voteGranted: false },
+      { type: "RequestVote", term: 2 },
+    ]);
+  });
+
   it("a pre-candidate that gives its vote away waits for the one it elected", () => {
     const peer = fresh([], THREE, 5);
     peer.wake();
@@ -554,7 +566,7 @@ describe("news of the leader's death", () => {
     peer.receive("b", appendEntries(), 3);
     peer.now += 1;
     peer.raft.peerDied("b", 3, peer.now);
-    expect(peer.facts).toMatchObject({ role: "follower", leader: undefined, wakeAt: peer.now + 2.5 });
+    expect(peer.facts).toMatchObject({ role: "follower", leader: undefined, wakeAt: peer.now });
     expect(granted(peer.receive("c", preVote({ term: 2 })), "c")).toBe(true);
     expect(granted(peer.receive("c", requestVote({ term: 2 })), "c")).toBe(true);
   });
@@ -569,8 +581,8 @@ describe("news of the leader's death", () => {
       }),
     );
     expect(slots).toEqual([
-      [0, 5],
-      [2.5, 7.5],
+      [0, 10],
+      [0, 7.5],
     ]);
   });
 

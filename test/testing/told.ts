@@ -11,6 +11,15 @@ const isReported = ({ record, at }: Moment) => record.steps[at + 1]?.call.kind =
 const isFollower = ({ before, state }: Moment) => before.role === "follower" && state.role === "follower";
 const staysLeader = ({ before, state }: Moment) => before.role === "leader" && state.role === "leader";
 const isSameTerm = ({ before, state }: Moment) => before.currentTerm === state.currentTerm;
+/** Whether all entries are taken that the peer is sent here, and with what comes soon behind. */
+const accepts = ({ record, at }: Moment) => {
+  const next = record.steps
+    .slice(at + 1)
+    .map(effectsOf)
+    .find((effects) => effects !== undefined);
+  const replies = next?.after.map(({ message }) => message).filter(({ type }) => type === "AppendEntriesReply") ?? [];
+  return replies.length > 0 && replies.every((reply) => "success" in reply && reply.success);
+};
 
 /** Steps that the specification does not permit. */
 export const LIES: readonly Case[] = [
@@ -205,12 +214,12 @@ export const LIES: readonly Case[] = [
     (moment) => {
       const message = received(moment.step, "AppendEntries");
       const first = message?.batches[0];
-      if (message === undefined || first === undefined || !isSameTerm(moment)) return undefined;
+      if (message === undefined || first === undefined || !isSameTerm(moment) || !accepts(moment)) return undefined;
       if (first.firstIndex <= moment.before.commitIndex || first.lastIndex > moment.before.lastIndex) return undefined;
       if (moment.before.lastIndex !== moment.state.lastIndex) return undefined;
       return receiving(moment.step, {
         ...message,
-        batches: [{ ...first, digests: first.digests.map((byte) => byte ^ 1) }],
+        batches: [{ ...first, digests: first.digests.map((byte) => byte ^ 1) }, ...message.batches.slice(1)],
       });
     },
   ],
