@@ -75,6 +75,15 @@ export function lateNews(): RaftRecord {
   });
 }
 
+/** A pre-vote is asked for in the step in which its giver becomes a candidate in that very term. */
+export function withdrawnPreVote(): RaftRecord {
+  return live("b", (peer) => {
+    peer.wake();
+    peer.raft.step("c", 1, { type: "PreVote", term: 1, lastLogIndex: 9, lastLogTerm: 1 }, peer.now);
+    peer.receive("a", { type: "PreVoteReply", term: 0, proposedTerm: 1, voteGranted: true });
+  });
+}
+
 /** A vote while the leader is heard: the one that came later is told to have come at once. */
 function hasty(): RaftRecord {
   const life = live("b", (peer) => {

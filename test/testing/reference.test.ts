@@ -8,7 +8,7 @@ import {
   type Rejection,
 } from "../../src/testing/reference/check.ts";
 import { RULES, type Rule } from "../../src/testing/reference/rules.ts";
-import { handMade, lateNews, twoVotes } from "./hand-made.ts";
+import { handMade, lateNews, twoVotes, withdrawnPreVote } from "./hand-made.ts";
 import { effectsOf, plantings } from "./lies.ts";
 import { recordSchedule } from "./recording.ts";
 import { ANYWHERE, LIES } from "./told.ts";
@@ -119,6 +119,16 @@ it("The reference counts no vote that was never told, since the thread ended bef
 
 it("The reference does not take the late news of a leader's former process for that leader's death", () => {
   const judgement = checkConformance([lateNews()]);
+  expect(judgement.accepted || explainRejection(judgement.rejection)).toBe(true);
+});
+
+it("The reference accepts that a pre-vote is refused in the term in which its giver campaigns by then", () => {
+  const life = withdrawnPreVote();
+  const refusals = life.steps.flatMap((step) =>
+    (effectsOf(step)?.after ?? []).filter(({ message }) => message.type === "PreVoteReply" && !message.voteGranted),
+  );
+  expect(refusals).toMatchObject([{ to: "c", message: { term: 1, proposedTerm: 1 } }]);
+  const judgement = checkConformance([life]);
   expect(judgement.accepted || explainRejection(judgement.rejection)).toBe(true);
 });
 

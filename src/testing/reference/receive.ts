@@ -80,8 +80,10 @@ function receivePreVote(server: Server, from: string, message: VoteRequest, now:
     type: "PreVoteReply",
     check: (reply) => {
       if (reply.type !== "PreVoteReply") return;
+      // Who campaigns in that very term by the time of the answer says so, and refuses.
+      const isWithdrawn = !reply.voteGranted && reply.term === message.term;
       demand(
-        reply.term === currentTerm && reply.proposedTerm === message.term,
+        (reply.term === currentTerm || isWithdrawn) && reply.proposedTerm === message.term,
         "replies",
         () =>
           `${from} asked about term ${message.term}, and is answered in term ${reply.term} about ${reply.proposedTerm}`,
