@@ -1,9 +1,12 @@
 import { Packr, RESET_BUFFER_MODE } from "msgpackr/pack";
 import { RaftError } from "../raft/errors.ts";
 import type { Applied, Thrown } from "./apply.ts";
+import { Decoder } from "./decoder.ts";
 
 // "msgpackr/pack" is the codec without its native addon: nothing native may run in a peer's thread outside its gate.
 const packr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false, copyBuffers: true });
+
+const decoder = new Decoder((rare, start, end) => packr.unpack(rare, { start, end }));
 
 /** How deep values may nest. The stacks of threads differ, and what one can encode all others must be able to decode. */
 const MAX_DEPTH = 256;
@@ -140,12 +143,10 @@ export function decode(bytes: Uint8Array): unknown {
 
 /** {@link decode} of the bytes from `start` to `end`. */
 export function decodeWithin({ buffer, byteOffset }: Uint8Array, start: number, end: number): unknown {
-  // The unpacker prepares each source that it is given, which takes as long as a small command: the many of one buffer
-  // share one. It is never a Buffer, which would make Buffers of the byte strings inside.
+  // Never a Buffer, which would make Buffers of the byte strings inside. The many of one buffer share one view.
   if (source.buffer !== buffer) source = new Uint8Array(buffer);
   try {
-    if (end === start) throw new RangeError("there is nothing");
-    return packr.unpack(source, { start: byteOffset + start, end: byteOffset + end });
+    return decoder.decode(source, byteOffset + start, byteOffset + end);
   } catch (cause) {
     throw new RaftError("ERR_INVALID_COMMAND", `${end - start} bytes that are no encoded value`, { cause });
   }

@@ -47,6 +47,39 @@ describe("encode and decode", () => {
     );
   });
 
+  test("a text keeps the byte order mark that it begins with, however long it is, and so does a key", () => {
+    for (const length of [1, 20, 64, 65, 300, 70_000]) {
+      const marked = "\ufeff".padEnd(length, "é");
+      expect(decode(encode({ [marked]: [marked] }, "command", NO_LIMIT))).toStrictEqual({ [marked]: [marked] });
+    }
+  });
+
+  test("numbers, texts, bytes, lists and maps come back at each size at which their encoding changes", () => {
+    const powers = Array.from({ length: 53 }, (_, power) => 2 ** power).flatMap((power) => [power - 1, power, -power]);
+    const sizes = [0, 15, 16, 17, 31, 32, 33, 255, 256, 65_535, 65_536];
+    const all: unknown[] = [
+      ...powers.map((number) => number + 0),
+      ...[0.5, -1e300, 5e-324, Number.NaN, Number.POSITIVE_INFINITY],
+      ...powers.map((number) => BigInt(number)),
+      ...[2n ** 63n, 2n ** 64n - 1n, -(2n ** 63n)],
+      ...sizes.map((size) => "x".repeat(size)),
+      ...sizes.map((size) => new Uint8Array(size).fill(7)),
+      ...sizes.map((size) => new Array<number>(size).fill(1)),
+      ...sizes.map((size) => Object.fromEntries(Array.from({ length: size }, (_, at) => [`${at}`, at]))),
+      ...[0, 1, -1, 1e12, 1e12 + 1, 2 ** 32 * 1_000, -8.64e15, 8.64e15, Number.NaN].map((time) => new Date(time)),
+    ];
+    for (const value of all) expect(decode(encode([value], "command", NO_LIMIT))).toStrictEqual([value]);
+  });
+
+  test("names that differ in one place alone are told apart, though many have been seen", () => {
+    for (let round = 0; round < 3; round++) {
+      for (let at = 0; at < 2_000; at++) {
+        const object = { [`name ${at}`]: at, [`name ${2_000 + at}`]: `${at}`, "": at };
+        expect(decode(encode(object, "command", NO_LIMIT))).toStrictEqual(object);
+      }
+    }
+  });
+
   test("the same value always gives the same bytes, and what comes after leaves them alone", () => {
     fc.assert(
       fc.property(fc.array(values, { minLength: 2, maxLength: 40 }), (all) => {
@@ -137,6 +170,23 @@ describe("encode and decode", () => {
   test("bytes that are no value are refused", () => {
     expect(() => decode(new Uint8Array([0xc1 + 6]))).toThrow(RaftError);
     expect(() => decode(new Uint8Array([1, 2]))).toThrow("2 bytes that are no encoded value");
+    // A list of four thousand million, a map with a number for a key, and what no value begins with.
+    for (const bytes of [[0xdd, 255, 255, 255, 255, 0], [0x81, 1, 1], [0xc1], [0xca, 0, 0, 0, 0], [0xc8, 0, 0, 0]]) {
+      expect(() => decode(new Uint8Array(bytes))).toThrow("that are no encoded value");
+    }
+  });
+
+  test("a value that ends too early is refused, wherever that is, though other bytes follow it in the same buffer", () => {
+    fc.assert(
+      fc.property(values, (value) => {
+        const bytes = encode([value, "end"], "command", NO_LIMIT);
+        const whole = new Uint8Array(Buffer.concat([bytes, bytes]));
+        for (let end = 0; end < Math.min(bytes.byteLength, 60); end++) {
+          expect(() => decode(whole.subarray(0, end))).toThrow(RaftError);
+        }
+        expect(decode(whole.subarray(0, bytes.byteLength))).toStrictEqual([value, "end"]);
+      }),
+    );
   });
 
   test("a view is decoded alone, whatever else its buffer holds", () => {
