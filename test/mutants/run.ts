@@ -11,11 +11,11 @@ import { plant } from "./plant.ts";
  * Plants known bugs, one at a time, and shows how many seeds the simulator needed to find each. Exits with 1 when one
  * survives.
  *
- *     npx tsx test/mutants/run.ts [--seeds 1000] [--for 10000] [--at-once 2] [--only <pattern of names>]
+ *     npx tsx test/mutants/run.ts [--seeds 2000] [--for 10000] [--at-once 2] [--only <pattern of names>]
  */
 const { values: args } = parseArgs({
   options: {
-    seeds: { type: "string", default: "1000" },
+    seeds: { type: "string", default: "2000" },
     first: { type: "string", default: "1" },
     for: { type: "string", default: "10000" },
     "at-once": { type: "string", default: "2" },
