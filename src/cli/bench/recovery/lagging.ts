@@ -84,9 +84,10 @@ async function measureReturn(context: BenchContext, setting: RecoverySetting, wh
   const runs = await repeat(context, title, setting.runs, async () => {
     await using cluster = await startCluster(context, clusterOptions(setting));
     const { supervisor } = cluster;
+    // Half of what all together can do: two alone could do more, and the third could never catch up with that.
+    const load = await findLoad(context, supervisor, setting);
     const follower = await stopFollower(supervisor);
     await what.write(supervisor, follower);
-    const load = await findLoad(context, supervisor, setting);
     const before = await load.alone();
     let seen: Readonly<Record<string, number>> = {};
     const meanwhile = await load.while(async () => {
