@@ -109,6 +109,8 @@ export class Decoder {
     const object: Record<string, unknown> = {};
     for (let left = size; left > 0; left--) {
       const key = this.#key();
+      // It would be the object's prototype, and no key.
+      if (key === "__proto__") throw new RangeError('a key "__proto__"');
       object[key] = this.#value();
     }
     return object;

@@ -176,6 +176,11 @@ describe("encode and decode", () => {
     }
   });
 
+  test("bytes in which __proto__ is a key are refused", () => {
+    const bytes = Buffer.concat([Buffer.from([0x81, 0xa9]), Buffer.from("__proto__"), Buffer.from([0x80])]);
+    expect(() => decode(bytes)).toThrow("that are no encoded value");
+  });
+
   test("a value that ends too early is refused, wherever that is, though other bytes follow it in the same buffer", () => {
     fc.assert(
       fc.property(values, (value) => {
