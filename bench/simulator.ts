@@ -45,28 +45,21 @@ measured.splice(0, warm);
 
 const columns = ["seeds", "", "sim s/CPU s", "lowest", "highest", "µs a turn", "turns a s", "packets a s"];
 console.log(columns.map((column, at) => (at === 1 ? column.padEnd(16) : column.padStart(11))).join("  "));
-print("all", measured);
-print(
-  "a map in memory",
-  measured.filter(({ plan }) => !plan.durable),
-);
-print(
-  "a durable map",
-  measured.filter(({ plan }) => plan.durable),
-);
 // Most plans have other limits than clusters have, and many take snapshots every 10 or 30 entries, to come to places that are
 // rare elsewhere: that is dear.
-print(
-  "default limits",
-  measured.filter(({ plan: { limits } }) => limits.maxMessageBytes === DEFAULT_LIMITS.maxMessageBytes),
-);
-print(
-  "rare snapshots",
-  measured.filter(({ plan: { snapshotEvery } }) => snapshotEvery >= 100),
-);
+const groups: readonly (readonly [title: string, has: (plan: Plan) => boolean])[] = [
+  ["all", () => true],
+  ["a map in memory", ({ durable }) => !durable],
+  ["a durable map", ({ durable }) => durable],
+  ["default limits", ({ limits }) => limits.maxMessageBytes === DEFAULT_LIMITS.maxMessageBytes],
+  ["rare snapshots", ({ snapshotEvery }) => snapshotEvery >= 100],
+];
+for (const [title, has] of groups) {
+  const some = measured.filter(({ plan }) => has(plan));
+  if (some.length > 0) print(title, some);
+}
 
 function print(title: string, rows: readonly Measured[]): void {
-  if (rows.length === 0) return;
   const median = (of: (row: Measured) => number) =>
     rows.map(of).sort((one, other) => one - other)[rows.length >>> 1] ?? 0;
   const rates = rows.map(({ rate }) => rate);

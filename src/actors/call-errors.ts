@@ -62,6 +62,11 @@ export function verdict(isDoubtful: boolean, cause: RaftError): RaftError {
   return new RaftError("ERR_UNKNOWN_OUTCOME", message, { outcome: "unknown", cause });
 }
 
+/** The session that it belongs to has gone. */
+export function expired(isDoubtful: boolean, message: string): RaftError {
+  return new RaftError("ERR_SESSION_EXPIRED", message, { outcome: isDoubtful ? "unknown" : "not-applied" });
+}
+
 /** What the cluster said of the last attempt; a call that was given up has it as its cause. */
 export function causeOf(error: RaftError): RaftError {
   return error.cause instanceof RaftError ? error.cause : error;

@@ -7,11 +7,12 @@ import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { forgetAbort, whenAborted } from "./abort.ts";
 import { askPatiently } from "./ask-patiently.ts";
-import { aborted, causeOf, overdue, verdict } from "./call-errors.ts";
+import { aborted, causeOf, expired, overdue, verdict } from "./call-errors.ts";
 import { invalidFreshness, invalidTimeout } from "./call-options.ts";
 import type { Proposed, QueryOptions, WaitOptions } from "./peer-handle.ts";
-import type { CallResult, Proposer } from "./proposer.ts";
+import type { Proposer } from "./proposer.ts";
 import type { Command, Opened } from "./session-command.ts";
+import type { CallResult } from "./waiting-call.ts";
 
 /** How a session is to be used; see {@link Session}. */
 export interface SessionOptions {
@@ -328,7 +329,7 @@ export class Session {
       this.#dropData(command);
     }
     if (this.#opened !== opened) {
-      this.#answered(opened, command, expired(command, `the session expired meanwhile: ${error.message}`));
+      this.#answered(opened, command, expired(command.isDoubtful, `the session expired meanwhile: ${error.message}`));
       return;
     }
     // It was not there in time, rather than refused.
@@ -357,7 +358,8 @@ export class Session {
   #expired(opened: Opened, command: Command, error: RaftError): void {
     if (this.#opened === opened) this.#opened = undefined;
     for (const other of [...opened.window]) {
-      if (other === command || !other.isUnderWay) this.#answered(opened, other, expired(other, error.message));
+      if (other === command || !other.isUnderWay)
+        this.#answered(opened, other, expired(other.isDoubtful, error.message));
     }
     this.#pump();
   }
@@ -404,8 +406,4 @@ export class Session {
     if (next === Number.POSITIVE_INFINITY) return;
     this.#timer = setTimeout(() => this.#pump(), Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(next - now))));
   }
-}
-
-function expired({ isDoubtful }: Command, message: string): RaftError {
-  return new RaftError("ERR_SESSION_EXPIRED", message, { outcome: isDoubtful ? "unknown" : "not-applied" });
 }

@@ -20,7 +20,7 @@ import { collectMetrics, type Metric } from "./metrics.ts";
 import type { Counters } from "./network.ts";
 import { type ParsedOptions, parseOptions, type SupervisorOptions } from "./options.ts";
 import { type Internals, Peer, type Proposed, type ProposeOptions, type QueryOptions } from "./peer-handle.ts";
-import { type CallResult, Proposer } from "./proposer.ts";
+import { Proposer } from "./proposer.ts";
 import {
   type ClusterEvent,
   type EventData,
@@ -32,6 +32,7 @@ import {
 import { Session, type SessionOptions } from "./session.ts";
 import type { SupervisorApi } from "./supervisor-thread.ts";
 import { spawnThread } from "./thread.ts";
+import type { CallResult } from "./waiting-call.ts";
 
 /** How long a call waits by default, in milliseconds. */
 const DEFAULT_TIMEOUT_MS = 5_000;

@@ -143,17 +143,12 @@ export function decode(bytes: Uint8Array): unknown {
 
 /** {@link decode} of the bytes from `start` to `end`. */
 export function decodeWithin({ buffer, byteOffset }: Uint8Array, start: number, end: number): unknown {
-  // Never a Buffer, which would make Buffers of the byte strings inside. The many of one buffer share one view.
-  if (source.buffer !== buffer) source = new Uint8Array(buffer);
   try {
-    return decoder.decode(source, byteOffset + start, byteOffset + end);
+    return decoder.decode(buffer, byteOffset + start, byteOffset + end);
   } catch (cause) {
     throw new RaftError("ERR_INVALID_COMMAND", `${end - start} bytes that are no encoded value`, { cause });
   }
 }
-
-/** All of the buffer that was decoded from last. */
-let source: Uint8Array = new Uint8Array();
 
 type PackedThrow = readonly [
   at: number,

@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished, vi } from "vitest";
-import type { CallResult } from "../../src/actors/proposer.ts";
 import { Session, type SessionHost } from "../../src/actors/session.ts";
+import type { CallResult } from "../../src/actors/waiting-call.ts";
 import { readSessionHeader } from "../../src/machine/sessions.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 import { raftError } from "./fixtures/cluster.ts";
