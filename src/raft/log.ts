@@ -225,7 +225,9 @@ export class Log {
   batchesFrom(from: number, maxBytes: number): readonly Batch[] {
     const cachedFrom = this.#cached[0]?.firstIndex ?? this.#lastIndex + 1;
     if (from >= cachedFrom) return this.#cached.slice(findBatch(this.#cached, from));
-    return this.read(from, cachedFrom - 1, maxBytes);
+    const stored = this.#read(from, maxBytes).filter((batch) => batch.firstIndex < cachedFrom);
+    // Beyond, the store may still hold what was cut here since the last save.
+    return stored.map((batch) => sliceBatch(batch, batch.firstIndex, cachedFrom - 1));
   }
 
   /** Whether the next save has to carry anything of the log. */

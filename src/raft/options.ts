@@ -10,7 +10,10 @@ export interface RaftOptions {
   readonly electionMs: readonly [number, number];
   /** The most entry bytes in one AppendEntries; one larger entry goes alone. Bounds what a lost message costs. */
   readonly maxMessageBytes: number;
-  /** How many unacknowledged AppendEntries a follower may have, and how many bytes. Bounds the queues between. */
+  /**
+   * How many unacknowledged AppendEntries a follower may have, and how many bytes. Bounds the queues between, and how much
+   * one that has fallen behind is sent at once, while all others wait for their turn with the leader.
+   */
   readonly maxInflightMessages: number;
   readonly maxInflightBytes: number;
   /** How long news of a commit may wait for a message to ride on before it is sent by itself. */
@@ -35,6 +38,6 @@ export interface RaftOptions {
 export const DEFAULT_LIMITS = {
   maxMessageBytes: 1 << 20,
   maxInflightMessages: 64,
-  maxInflightBytes: 8 << 20,
+  maxInflightBytes: 2 << 20,
   cacheBytes: 16 << 20,
 } as const;

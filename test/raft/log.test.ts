@@ -171,6 +171,18 @@ class Pair {
     }
     const bytes = found.reduce((sum, each) => sum + each.bytes.byteLength, 0);
     if (last > from) expect(bytes).toBeLessThanOrEqual(maxBytes);
+    this.readWhole(from, maxBytes);
+  }
+
+  /** The first batch may begin before `from`. */
+  readWhole(from: number, maxBytes: number): void {
+    const found = this.log.batchesFrom(from, maxBytes);
+    const [first] = found;
+    const last = found.at(-1);
+    if (first === undefined || last === undefined) throw new Error(`nothing from ${from} on`);
+    expect(first.firstIndex).toBeLessThanOrEqual(from);
+    expect(first.lastIndex).toBeGreaterThanOrEqual(from);
+    expect(texts(found).slice(from - first.firstIndex)).toEqual(this.twin.texts(from, last.lastIndex));
   }
 
   check(pick: number): void {
