@@ -9,13 +9,24 @@ interface Inflight {
   readonly bytes: number;
 }
 
+/** A snapshot on its way. */
+interface Transfer {
+  readonly snapshot: SnapshotInfo;
+  /** What the follower lacks next. */
+  nextChunk: number;
+  /** The chunk behind the run that went out last. */
+  runEnd: number;
+  /** Since that run went out there was no heartbeat, so that its answer may still be on the way. */
+  isFresh: boolean;
+}
+
 /**
  * What a leader knows of one follower (Figure 2, volatile state on leaders).
  *
  * While *probing* the leader does not know where the logs agree: one AppendEntries at a time. When one has matched it
  * *replicates*: messages follow each other without waiting, up to the window, and `nextIndex` runs ahead of what is
  * acknowledged. Loss shows as a rejection, of a heartbeat at the latest, and leads back to probing. A follower whose next
- * entry was compacted away gets a *snapshot*, one chunk at a time.
+ * entry was compacted away gets a *snapshot*, one run of chunks at a time.
  *
  * Invariant: matchIndex < nextIndex. `nextIndex` is a guess, `matchIndex` a fact, and never falls.
  */
@@ -24,8 +35,8 @@ export class Progress {
   nextIndex: number;
   matchIndex = 0;
   state: "probe" | "replicate" | "snapshot" = "probe";
-  /** In state `snapshot`: which, and the chunk that is sent next. */
-  transfer: { readonly snapshot: SnapshotInfo; nextChunk: number } | undefined;
+  /** In state `snapshot`. */
+  transfer: Transfer | undefined;
   /** Not while replicating: one is under way, and the next waits for its reply or for the next heartbeat. */
   probing = false;
   /** Of the process this progress is about; a new one has lost all that was under way. */
@@ -110,6 +121,30 @@ export class Progress {
     if (freed > 0) this.#inflight.splice(0, freed);
   }
 
+  /** A run of chunks went out, up to `runEnd`, that not included. */
+  sentChunks(transfer: Transfer, runEnd: number): void {
+    transfer.runEnd = runEnd;
+    transfer.isFresh = true;
+    this.probing = true;
+  }
+
+  /** The follower has the chunks before `nextChunk`. What it asks for goes out, unless it is under way. */
+  lacksChunk(transfer: Transfer, nextChunk: number): void {
+    // The answer to a chunk that was sent twice comes twice; what it asks for is under way since the first.
+    if (nextChunk === transfer.nextChunk) return;
+    const isUnderWay = nextChunk > transfer.nextChunk && nextChunk < transfer.runEnd;
+    transfer.nextChunk = nextChunk;
+    if (!isUnderWay) this.probing = false;
+  }
+
+  /** A heartbeat is due. What was not answered by now is repeated; nothing but the heartbeat to one who is silent. */
+  heartbeat(isSilent: boolean): void {
+    if (isSilent) this.lost();
+    const { transfer } = this;
+    this.probing = isSilent || (transfer?.isFresh ?? false);
+    if (transfer !== undefined) transfer.isFresh = false;
+  }
+
   /** What was under way did not arrive: asks again, from what is known to match or where it was asking. */
   lost(): void {
     if (this.state === "snapshot") this.probing = false;
@@ -120,7 +155,7 @@ export class Progress {
   sendSnapshot(snapshot: SnapshotInfo): void {
     this.probe(this.nextIndex);
     this.state = "snapshot";
-    this.transfer = { snapshot, nextChunk: 0 };
+    this.transfer = { snapshot, nextChunk: 0, runEnd: 0, isFresh: false };
   }
 
   /** Where the logs agree is not known any more; starts again at `nextIndex`, but never below what is known. */

@@ -5,7 +5,7 @@ import type { AppendEntries, AppendEntriesReply, PeerId } from "./message.ts";
 import type { Progress } from "./progress.ts";
 import { acknowledgeRound, beginRound, forwardAgain } from "./reads.ts";
 import { becomeFollower } from "./role.ts";
-import { sendChunk } from "./snapshot.ts";
+import { sendChunks } from "./snapshot.ts";
 import { currentTerm, isMajority, resetElectionTimer, type State, sendAfterSave } from "./state.ts";
 
 // ---- the leader's side
@@ -60,12 +60,7 @@ export function heartbeat(state: State, now: number): void {
     return;
   }
   state.heartbeatAt = now + state.options.heartbeatMs;
-  for (const progress of state.progress.values()) {
-    // A probe that was not answered by now is repeated; without entries to one who has been silent for long.
-    const silent = now - progress.lastContact > longest;
-    if (silent) progress.lost();
-    progress.probing = silent;
-  }
+  for (const progress of state.progress.values()) progress.heartbeat(now - progress.lastContact > longest);
   broadcast(state, (progress) => hasNoNews(state, progress, now));
 }
 
@@ -99,7 +94,7 @@ function sendEntries(state: State, progress: Progress): boolean {
     invariant(state.snapshot !== undefined, () => `entry ${progress.nextIndex - 1} is gone, and there is no snapshot`);
     progress.sendSnapshot(state.snapshot);
   }
-  if (progress.state === "snapshot") return progress.hasRoom(1, 1) && sendChunk(state, progress);
+  if (progress.state === "snapshot") return progress.hasRoom(1, 1) && sendChunks(state, progress);
   let any = false;
   while (
     progress.nextIndex <= log.lastIndex &&

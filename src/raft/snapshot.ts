@@ -53,24 +53,38 @@ export function completeSnapshot(state: State, info: SnapshotInfo, now: number):
 
 // ---- the leader's side of InstallSnapshot (Figure 13)
 
-/** Sends the chunk that is due. @returns false when there was nothing to send after all. */
-export function sendChunk(state: State, progress: Progress): boolean {
+/**
+ * Sends the chunks that are due: as many as one message of entries might be large, but at least one; the next ones when
+ * these were taken. @returns false when there was nothing to send after all.
+ */
+export function sendChunks(state: State, progress: Progress): boolean {
   const { transfer } = progress;
   if (transfer === undefined) return false;
-  const { snapshot, nextChunk: chunk } = transfer;
-  const data = state.readChunk(snapshot.index, chunk);
-  if (data === undefined) {
-    // It became complete in this very step, and can be read once it is saved.
-    if (state.completed?.index === snapshot.index) return false;
-    // Another has taken its place: from the beginning, with that.
-    invariant(
-      state.snapshot !== undefined && state.snapshot.index > snapshot.index,
-      () => `chunk ${chunk} of the snapshot of ${snapshot.index} is missing`,
-    );
-    progress.sendSnapshot(state.snapshot);
-    return sendChunk(state, progress);
+  const { snapshot, nextChunk } = transfer;
+  let chunk = nextChunk;
+  for (let bytes = 0; chunk < snapshot.chunks; chunk++) {
+    const data = state.readChunk(snapshot.index, chunk);
+    if (data === undefined) {
+      // It became complete in this very step, and can be read once it is saved.
+      if (state.completed?.index === snapshot.index) return false;
+      // Another has taken its place: from the beginning, with that.
+      invariant(
+        state.snapshot !== undefined && state.snapshot.index > snapshot.index,
+        () => `chunk ${chunk} of the snapshot of ${snapshot.index} is missing`,
+      );
+      progress.sendSnapshot(state.snapshot);
+      return sendChunks(state, progress);
+    }
+    bytes += data.byteLength;
+    if (chunk > nextChunk && bytes > state.options.maxMessageBytes) break;
+    state.before.push({ to: progress.id, message: installSnapshot(state, snapshot, chunk, data) });
   }
-  const message: InstallSnapshot = {
+  progress.sentChunks(transfer, chunk);
+  return true;
+}
+
+function installSnapshot(state: State, snapshot: SnapshotInfo, chunk: number, data: Uint8Array): InstallSnapshot {
+  return {
     type: "InstallSnapshot",
     term: currentTerm(state),
     round: state.round,
@@ -80,9 +94,6 @@ export function sendChunk(state: State, progress: Progress): boolean {
     info: chunk === 0 ? snapshot : undefined,
     data,
   };
-  state.before.push({ to: progress.id, message });
-  progress.probing = true;
-  return true;
 }
 
 /** A reply of the current term; see Raft.step for the others. */
@@ -95,10 +106,7 @@ export function onInstallSnapshotReply(state: State, from: PeerId, message: Inst
     progress.matched(message.lastIncludedIndex);
     advanceCommit(state, now);
   } else if (progress.transfer?.snapshot.index === message.lastIncludedIndex) {
-    // The answer to a chunk that was sent twice comes twice; what it asks for is under way since the first.
-    if (progress.transfer.nextChunk === message.nextChunk) return;
-    progress.transfer.nextChunk = message.nextChunk;
-    progress.probing = false;
+    progress.lacksChunk(progress.transfer, message.nextChunk);
   }
 }
 

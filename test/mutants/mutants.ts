@@ -185,7 +185,10 @@ const REPLICATION: readonly Mutant[] = [
     "    this.#cached = cut(this.#cached, index, kept);\n",
     "",
   ]),
-  mutant("raft/replication.ts", "a probe that was lost is not repeated", ["    progress.probing = silent;\n", ""]),
+  mutant("raft/progress.ts", "a probe that was lost is not repeated", [
+    "this.probing = isSilent || (transfer?.isFresh ?? false);",
+    "this.probing ||= isSilent;",
+  ]),
   mutant("raft/progress.ts", "the window is not freed", ["    if (freed > 0) this.#inflight.splice(0, freed);\n", ""]),
   mutant("raft/replication.ts", "the leader goes back to where it was already", [
     "  return Math.max(1, Math.min(next, message.prevLogIndex));",
@@ -314,9 +317,24 @@ const APPLYING: readonly Mutant[] = [
     "        try {\n          this.#save(effects.save);\n        } catch (error) {\n          if (!(error instanceof Error && error.name === 'RaftError')) throw error;\n        }\n",
   ]),
   mutant("actors/applier.ts", "a peer applies what is not committed", [
-    "const { commitIndex, log } = raft;\n",
-    "const { log } = raft;\n    const commitIndex = log.lastIndex;\n",
+    "Math.min(this.#fetched.at(-1)?.lastIndex ?? 0, raft.commitIndex)",
+    "this.#fetched.at(-1)?.lastIndex ?? 0",
   ]),
+  mutant(
+    "actors/applier.ts",
+    "a peer applies what it fetched before that was cut off",
+    ["Math.min(this.#fetched.at(-1)?.lastIndex ?? 0, raft.commitIndex)", "this.#fetched.at(-1)?.lastIndex ?? 0"],
+    [
+      "const { raft, replica, queries, replies, now } = this.#options;\n",
+      "const { raft, replica, queries, replies, now } = this.#options;\n    const { commitIndex } = raft;\n",
+    ],
+    ["Math.min(batch.lastIndex, this.#fetchedTo), until", "Math.min(batch.lastIndex, commitIndex), until"],
+    ["    if (isInTime) this.#fetched = [];\n", ""],
+    [
+      "if (!isInTime || batch.lastIndex >= this.#fetchedTo) break;",
+      "if (!isInTime || batch.lastIndex >= commitIndex) break;",
+    ],
+  ),
   mutant("actors/pending.ts", "what a snapshot covers is said not to be applied", [
     'outcome: "unknown" } as const;',
     'outcome: "not-applied" } as const;',

@@ -7,6 +7,8 @@ import { Disk } from "./disk.ts";
 import { appends, ELECTION_MS, elect, HEARTBEAT_MS, installs, Peer, rejection, success } from "./harness.ts";
 
 const THREE = ["a", "b", "c"];
+/** No two chunks go out together. */
+const ONE_AT_A_TIME = { maxMessageBytes: 1 };
 const CHUNKS = ["applied=5;", "0=1;", "1=2"].map((text) => Buffer.from(text));
 
 /** The one message of a kind. */
@@ -33,7 +35,7 @@ function taken(
  */
 function leader(options: Partial<RaftOptions> = {}, compactTo = 5) {
   const disk = Disk.holding(THREE, [1, 1, 1, 1]).holdSnapshot(5, CHUNKS, compactTo);
-  const peer = new Peer("a", disk, options);
+  const peer = new Peer("a", disk, { ...ONE_AT_A_TIME, ...options });
   const sent = elect(peer, "b");
   peer.receive("b", success(append(sent, "b")));
   expect(peer.facts).toMatchObject({ role: "leader", currentTerm: 2, commitIndex: 6 });
@@ -41,8 +43,8 @@ function leader(options: Partial<RaftOptions> = {}, compactTo = 5) {
 }
 
 /** The same, with "c" found out to have nothing; also the chunk that it is sent for that. */
-function sending(options: Partial<RaftOptions> = {}) {
-  const { peer, first } = leader(options);
+function sending() {
+  const { peer, first } = leader();
   const chunk = install(peer.receive("c", rejection(first, 2)), "c");
   return { peer, chunk };
 }
@@ -89,7 +91,7 @@ describe("§7 when a leader sends its snapshot", () => {
   });
 
   it("when compaction takes away what one that is not heard still needs, but only once it can be read", () => {
-    const peer = new Peer("a", new Disk(THREE));
+    const peer = new Peer("a", new Disk(THREE), ONE_AT_A_TIME);
     const sent = elect(peer, "b");
     peer.receive("b", success(append(sent, "b")));
     peer.beginSnapshot();
@@ -120,6 +122,27 @@ describe("Figure 13, the leader: chunks", () => {
     expect(next).toMatchObject({ prevLogIndex: 5, prevLogTerm: 1, batches: [{ firstIndex: 6 }] });
   });
 
+  it("as many as a message may have bytes of entries go out together, and more when these were taken", () => {
+    const { peer, first } = leader({ maxMessageBytes: 14 });
+    const [one, two, ...more] = installs(peer.receive("c", rejection(first, 2)), "c");
+    if (one === undefined || two === undefined) throw new Error("expected two chunks");
+    expect([one.chunk, two.chunk, more]).toEqual([0, 1, []]);
+    expect(peer.receive("c", taken(one))).toEqual([]);
+    const third = install(peer.receive("c", taken(two)), "c");
+    expect(third.chunk).toBe(2);
+    const next = append(peer.receive("c", taken(third, { nextChunk: 0, installed: true })), "c");
+    expect(next).toMatchObject({ prevLogIndex: 5, batches: [{ firstIndex: 6 }] });
+  });
+
+  it("those of them that were lost go out again, and no others", () => {
+    const { peer, first } = leader({ maxMessageBytes: 1_000 });
+    const run = installs(peer.receive("c", rejection(first, 2)), "c");
+    expect(run.map(({ chunk }) => chunk)).toEqual([0, 1, 2]);
+    for (const chunk of run.slice(0, 1)) peer.receive("c", taken(chunk));
+    const again = heartbeats(peer, 2 * HEARTBEAT_MS);
+    expect(installs(again, "c").map(({ chunk }) => chunk)).toEqual([1, 2]);
+  });
+
   it("one is under way, whatever else happens", () => {
     const { peer } = sending();
     expect(installs(peer.propose("x"), "c")).toEqual([]);
@@ -128,10 +151,12 @@ describe("Figure 13, the leader: chunks", () => {
     expect(installs(peer.settle(), "c")).toEqual([]);
   });
 
-  it("one that is not answered goes out again at the heartbeat", () => {
+  it("one that is not answered for a whole time between heartbeats goes out again", () => {
     const { peer, chunk } = sending();
-    expect(install(peer.tick(HEARTBEAT_MS), "c")).toEqual({ ...chunk, round: chunk.round + 1 });
+    expect(installs(peer.tick(HEARTBEAT_MS), "c")).toEqual([]);
+    expect(install(peer.tick(HEARTBEAT_MS), "c")).toEqual({ ...chunk, round: chunk.round + 2 });
     const second = install(peer.receive("c", taken(chunk)), "c");
+    expect(installs(peer.tick(HEARTBEAT_MS), "c")).toEqual([]);
     expect(install(peer.tick(HEARTBEAT_MS), "c")).toMatchObject({ chunk: second.chunk });
   });
 
@@ -179,7 +204,7 @@ describe("Figure 13, the leader: chunks", () => {
     expect(next).toMatchObject({ lastIncludedIndex: 6, lastIncludedTerm: 2, chunk: 0, info: peer.raft.snapshot });
     // Answers about the one before, late ones, move nothing on.
     expect(peer.receive("c", taken(chunk))).toEqual([]);
-    expect(install(peer.tick(HEARTBEAT_MS), "c")).toMatchObject({ lastIncludedIndex: 6, chunk: 0 });
+    expect(install(heartbeats(peer, 2 * HEARTBEAT_MS), "c")).toMatchObject({ lastIncludedIndex: 6, chunk: 0 });
   });
 
   it("if it had all of the one before by then, it is at that", () => {
@@ -233,7 +258,7 @@ describe("Figure 13, the leader: the others, and the one that is silent", () => 
 
   it("several followers are sent it, each at its own pace", () => {
     const five = ["a", "b", "c", "d", "e"];
-    const peer = new Peer("a", Disk.holding(five, [1, 1, 1, 1]).holdSnapshot(5, CHUNKS));
+    const peer = new Peer("a", Disk.holding(five, [1, 1, 1, 1]).holdSnapshot(5, CHUNKS), ONE_AT_A_TIME);
     const sent = elect(peer, "b", "e");
     const toC = install(peer.receive("c", rejection(append(sent, "c"), 2)), "c");
     const toD = install(peer.receive("d", rejection(append(sent, "d"), 2)), "d");
@@ -307,6 +332,7 @@ describe("Figure 13, the leader: answers like any other", () => {
     peer.settle();
     peer.receive("c", taken(chunk));
     expect(peer.released).toEqual([]);
+    peer.tick(HEARTBEAT_MS);
     const again = install(peer.tick(HEARTBEAT_MS), "c");
     peer.receive("c", taken(again, { nextChunk: 1 }));
     expect(peer.released).toEqual([{ id: 1, index: 6 }]);
@@ -330,7 +356,7 @@ describe("Figure 13, the leader: answers like any other", () => {
 describe("§7 a follower that was away for long", () => {
   /** A cluster whose peer "c" was cut off while the others compacted all that it lacks. */
   function cutOff() {
-    const cluster = Cluster.of(3);
+    const cluster = Cluster.of(3, ONE_AT_A_TIME);
     cluster.run(1_000);
     const { leader: first } = cluster;
     const lost = cluster.running.find((peer) => peer !== first);

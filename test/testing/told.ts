@@ -377,9 +377,12 @@ export const LIES: readonly Case[] = [
       const message = received(step, "InstallSnapshot");
       const installed = record.steps.slice(at + 1).find((each) => effectsOf(each)?.restore !== undefined);
       const { index } = (installed && effectsOf(installed)?.restore) ?? {};
-      return message?.chunk === 0 && message.lastIncludedIndex === index && (message.info?.chunks ?? 0) > 1
-        ? receiving(step, { ...message, chunk: 99 })
-        : undefined;
+      if (message?.chunk !== 0 || message.lastIncludedIndex !== index || (message.info?.chunks ?? 0) < 2)
+        return undefined;
+      const isSame = (other: typeof message | undefined) =>
+        other?.chunk === 0 && other.lastIncludedIndex === message.lastIncludedIndex;
+      const times = record.steps.filter((each) => isSame(received(each, "InstallSnapshot"))).length;
+      return times === 1 ? receiving(step, { ...message, chunk: 99 }) : undefined;
     },
     ANYWHERE,
   ],

@@ -102,10 +102,10 @@ export function drawPlan(seed: number, { peers: wanted, forMs }: PlanOptions): P
     replaceBytes: new Draw(seed, "replacements").pick([1, 1, 300, 1 << 20]),
     snapshotEvery,
     chunkBytes: draw.pick([200, 1_000, 4_096, 128 << 10]),
-    limits: draw.chance(0.4)
+    limits: draw.chance(0.3)
       ? DEFAULT_LIMITS
       : {
-          maxMessageBytes: draw.pick([1, 200, 1_000, 1 << 20]),
+          maxMessageBytes: draw.pick([1, 1, 200, 1_000, 1 << 20]),
           maxInflightMessages: draw.pick([1, 2, 8, 64]),
           maxInflightBytes: draw.pick([100, 2_000, 8 << 20]),
           cacheBytes: draw.pick([0, 300, 3_000, 16 << 20]),

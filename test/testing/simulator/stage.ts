@@ -84,7 +84,9 @@ class Stage {
         chunkBytes: chunkBytes > 0 ? chunkBytes : 1 << 20,
         ownBytes: chunkBytes > 0,
       },
-      ...{ limits: DEFAULT_LIMITS, maxPendingBytes: 1 << 20 },
+      // One chunk a message, or the whole.
+      limits: { ...DEFAULT_LIMITS, ...(chunkBytes > 0 && { maxMessageBytes: chunkBytes }) },
+      maxPendingBytes: 1 << 20,
     };
     const ids = Array.from({ length: count }, (_, at) => `p${at + 1}`);
     this.#lines = new Trace(count, 10_000);
