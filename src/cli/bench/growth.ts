@@ -84,13 +84,35 @@ async function* grow(
   part: "log" | "state",
   sizes: readonly number[],
 ): AsyncGenerator<BenchResult> {
-  const { bytes, machine } = setting;
-  for (const size of [...sizes].sort((a, b) => a - b)) {
-    await using cluster = await start(context, setting, 3);
-    context.progress(`growth: ${part} grows to ${size}, ${machine} map`);
+  const [smallest, ...larger] = [...sizes].sort((a, b) => a - b);
+  if (smallest === undefined) return;
+  {
+    await using cluster = await grown(context, setting, part, smallest);
+    yield await cost(context, cluster, setting, part);
+  }
+  for (const size of larger) {
+    await using cluster = await grown(context, setting, part, size);
+    await using small = await grown(context, setting, part, smallest);
+    yield await cost(context, cluster, setting, part, small);
+  }
+}
+
+/** A cluster that has come to a size. */
+interface Grown extends BenchCluster {
+  readonly size: number;
+  readonly keys: number;
+}
+
+async function grown(context: BenchContext, setting: Setting, part: "log" | "state", size: number): Promise<Grown> {
+  const cluster = await start(context, setting, 3);
+  try {
+    context.progress(`growth: ${part} grows to ${size}, ${setting.machine} map`);
     const keys = part === "state" ? size : KEYS;
-    await fill(context, cluster.supervisor, { keys, bytes, commands: size });
-    yield await cost(context, cluster, setting, { part, size, keys });
+    await fill(context, cluster.supervisor, { keys, bytes: setting.bytes, commands: size });
+    return { ...cluster, size, keys };
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
   }
 }
 
@@ -102,7 +124,7 @@ async function apart(
   size: number,
 ): Promise<BenchResult> {
   await using cluster = await start(context, setting, part === "peers" ? size : 3);
-  return await cost(context, cluster, setting, { part, size, keys: KEYS });
+  return await cost(context, { ...cluster, size, keys: KEYS }, setting, part);
 }
 
 function start(context: BenchContext, setting: Setting, peers: number): Promise<BenchCluster> {
@@ -116,32 +138,43 @@ function start(context: BenchContext, setting: Setting, peers: number): Promise<
   });
 }
 
+/** @param small measured in turns with the cluster, for the ratio of the two: what a machine does varies from minute to minute. */
 async function cost(
   context: BenchContext,
-  cluster: BenchCluster,
+  cluster: Grown,
   setting: Setting,
-  { part, size, keys }: { readonly part: string; readonly size: number; readonly keys: number },
+  part: string,
+  small?: Grown,
 ): Promise<BenchResult> {
   const { machine, durability, bytes, outstanding, seconds } = setting;
+  const { size } = cluster;
   const value = "x".repeat(bytes);
-  const { supervisor } = cluster;
   const generatorMicros = await closedLoopMicros(outstanding, context.signal);
-  const runs = await repeat(context, `growth: ${part} ${size}, ${machine} map`, setting.runs, async () => {
+  const puts = async ({ supervisor, keys }: Grown) => {
     const run = await closedLoop(
       (client, round) => supervisor.propose({ op: "put", key: `key${(client * 7_919 + round) % keys}`, value }),
       { outstanding, seconds, signal: context.signal },
     );
-    const { lastIndex } = await (await supervisor.leader()).status();
-    return { ...run, diskMb: await cluster.diskMb(), lastIndex };
+    return { ...run, micros: (run.span.cpuSeconds * 1e6) / run.done, rate: run.done / run.span.seconds };
+  };
+  const runs = await repeat(context, `growth: ${part} ${size}, ${machine} map`, setting.runs, async () => {
+    const beside = small && (await puts(small));
+    const run = await puts(cluster);
+    const { lastIndex } = await (await cluster.supervisor.leader()).status();
+    return { ...run, beside, diskMb: await cluster.diskMb(), lastIndex };
   });
   return {
     bench: "growth",
     series: machine === "durable" ? "flotilla, durable map" : "flotilla",
     parameters: { part, size, durability, outstanding, bytes },
     figures: figures(
-      runs.map(({ span, done, failures, latencies, diskMb, lastIndex }) => ({
-        "CPU µs a command": (span.cpuSeconds * 1e6) / done,
-        "commits/s": done / span.seconds,
+      runs.map(({ span, done, failures, latencies, micros, rate, beside, diskMb, lastIndex }) => ({
+        "CPU µs a command": micros,
+        "commits/s": rate,
+        ...(beside && {
+          [`CPU × that of ${small?.size}`]: micros / beside.micros,
+          [`commits × those of ${small?.size}`]: rate / beside.rate,
+        }),
         "p50 ms": latencies.quantile(0.5),
         "p99 ms": latencies.quantile(0.99),
         "RSS MB": span.rssMb,
@@ -154,7 +187,7 @@ async function cost(
     distribution: together(runs.map(({ latencies }) => latencies)),
     notes: [
       ...failureNotes(runs),
-      "Log and state are of the given size when the first run begins. The log goes on growing, from run to run; how far, the last index at the end of each tells. RSS is that of the process, with what the pages of LMDB's maps take of the system's cache.",
+      "Log and state are of the given size when the first run begins. The log goes on growing, from run to run; how far, the last index at the end of each tells. The ratios are to a new cluster of the smallest size, measured in turns. RSS is that of the process, with that cluster, and with what the pages of LMDB's maps take of the system's cache.",
     ],
   };
 }

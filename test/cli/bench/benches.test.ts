@@ -75,6 +75,22 @@ describe("every benchmark runs at its smallest size", { timeout: LONG_MS }, () =
     expect(JSON.parse(JSON.stringify(document)).machine.versions).toMatchObject({ node: process.version });
   });
 
+  test("growth, with a cluster of the smallest size beside each larger one", async () => {
+    const growth = BENCHES.filter(({ name }) => name === "growth");
+    const options = { seconds: "0.05", parts: "state", keys: "30,10,20", machine: "durable", outstanding: "2" };
+    const { document } = await run(growth, options);
+    const ratios = document.results.map(({ parameters, figures }) => [
+      parameters["size"],
+      figures["CPU × that of 10"]?.runs.length,
+      figures["commits × those of 10"]?.runs.length,
+    ]);
+    expect(ratios).toEqual([
+      [10, undefined, undefined],
+      [20, 1, 1],
+      [30, 1, 1],
+    ]);
+  });
+
   test("and none was forgotten, but those that are tested elsewhere: in the package, and below", () => {
     const elsewhere = ["start", "versus"];
     expect(Object.keys(SMALLEST)).toEqual(BENCHES.map(({ name }) => name).filter((name) => !elsewhere.includes(name)));
