@@ -60,9 +60,11 @@ export function completeSnapshot(state: State, info: SnapshotInfo, now: number):
 export function sendChunks(state: State, progress: Progress): boolean {
   const { transfer } = progress;
   if (transfer === undefined) return false;
-  const { snapshot, nextChunk } = transfer;
-  let chunk = nextChunk;
-  for (let bytes = 0; chunk < snapshot.chunks; chunk++) {
+  const { snapshot } = transfer;
+  let chunk = transfer.nextChunk;
+  let room = state.options.maxMessageBytes;
+  let size: number;
+  do {
     const data = state.readChunk(snapshot.index, chunk);
     if (data === undefined) {
       // It became complete in this very step, and can be read once it is saved.
@@ -75,10 +77,12 @@ export function sendChunks(state: State, progress: Progress): boolean {
       progress.sendSnapshot(state.snapshot);
       return sendChunks(state, progress);
     }
-    bytes += data.byteLength;
-    if (chunk > nextChunk && bytes > state.options.maxMessageBytes) break;
     state.before.push({ to: progress.id, message: installSnapshot(state, snapshot, chunk, data) });
-  }
+    chunk++;
+    // All are of one size, but the last, which may be smaller.
+    size = data.byteLength;
+    room -= size;
+  } while (chunk < snapshot.chunks && size <= room);
   progress.sentChunks(transfer, chunk);
   return true;
 }

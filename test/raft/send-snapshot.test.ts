@@ -33,8 +33,8 @@ function taken(
  * "a", just elected by "b" in term 2, with entries 2 to 5 of term 1 in a snapshot of three chunks and entry 6, its own;
  * "b" has all of it, "c" was not heard yet. Also what was sent to "c" at first.
  */
-function leader(options: Partial<RaftOptions> = {}, compactTo = 5) {
-  const disk = Disk.holding(THREE, [1, 1, 1, 1]).holdSnapshot(5, CHUNKS, compactTo);
+function leader(options: Partial<RaftOptions> = {}, compactTo = 5, chunks = CHUNKS) {
+  const disk = Disk.holding(THREE, [1, 1, 1, 1]).holdSnapshot(5, chunks, compactTo);
   const peer = new Peer("a", disk, { ...ONE_AT_A_TIME, ...options });
   const sent = elect(peer, "b");
   peer.receive("b", success(append(sent, "b")));
@@ -123,7 +123,8 @@ describe("Figure 13, the leader: chunks", () => {
   });
 
   it("as many as a message may have bytes of entries go out together, and more when these were taken", () => {
-    const { peer, first } = leader({ maxMessageBytes: 14 });
+    const chunks = ["applied=5;", "0=1;1=2;2=", "3"].map((text) => Buffer.from(text));
+    const { peer, first } = leader({ maxMessageBytes: 20 }, 5, chunks);
     const [one, two, ...more] = installs(peer.receive("c", rejection(first, 2)), "c");
     if (one === undefined || two === undefined) throw new Error("expected two chunks");
     expect([one.chunk, two.chunk, more]).toEqual([0, 1, []]);
