@@ -77,7 +77,7 @@ describe("every benchmark runs at its smallest size", { timeout: LONG_MS }, () =
 
   test("growth, with a cluster of the smallest size beside each larger one", async () => {
     const growth = BENCHES.filter(({ name }) => name === "growth");
-    const options = { seconds: "0.05", parts: "state", keys: "30,10,20", machine: "durable", outstanding: "2" };
+    const options = { seconds: "0.05", parts: "state", keys: "20,10", machine: "memory", outstanding: "2" };
     const { document } = await run(growth, options);
     const ratios = document.results.map(({ parameters, figures }) => [
       parameters["size"],
@@ -87,7 +87,6 @@ describe("every benchmark runs at its smallest size", { timeout: LONG_MS }, () =
     expect(ratios).toEqual([
       [10, undefined, undefined],
       [20, 1, 1],
-      [30, 1, 1],
     ]);
   });
 
