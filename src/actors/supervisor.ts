@@ -29,7 +29,8 @@ import {
   type SharedWords,
   type SupervisorData,
 } from "./protocol.ts";
-import { Session, type SessionOptions } from "./session.ts";
+import { Session } from "./session.ts";
+import type { SessionOptions } from "./session-options.ts";
 import type { SupervisorApi } from "./supervisor-thread.ts";
 import { spawnThread } from "./thread.ts";
 import type { CallResult } from "./waiting-call.ts";

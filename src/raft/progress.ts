@@ -37,7 +37,7 @@ export class Progress {
   state: "probe" | "replicate" | "snapshot" = "probe";
   /** In state `snapshot`. */
   transfer: Transfer | undefined;
-  /** Not while replicating: one is under way, and the next waits for its reply or for the next heartbeat. */
+  /** Not while replicating: one is under way, and the next waits for its reply or for a heartbeat. */
   probing = false;
   /** Of the process this progress is about; a new one has lost all that was under way. */
   incarnation = 0;

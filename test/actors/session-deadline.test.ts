@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished, vi } from "vitest";
-import { Session, type SessionHost } from "../../src/actors/session.ts";
+import { Session } from "../../src/actors/session.ts";
+import type { SessionHost } from "../../src/actors/session-options.ts";
 import type { CallResult } from "../../src/actors/waiting-call.ts";
 import { readSessionHeader } from "../../src/machine/sessions.ts";
 import { RaftError } from "../../src/raft/errors.ts";

@@ -139,7 +139,7 @@ describe("an inspection", () => {
     expect(broken.problems.join()).toContain('the record bnew7 of "machine" fails its checksum');
   });
 
-  it("tells the same of one that is open, and disturbs nobody", async () => {
+  it("tells the same of one that is open, and is written meanwhile", async () => {
     const path = folder();
     const store = await fill(path);
     onTestFinished(() => store.close());

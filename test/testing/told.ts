@@ -379,9 +379,9 @@ export const LIES: readonly Case[] = [
       const { index } = (installed && effectsOf(installed)?.restore) ?? {};
       if (message?.chunk !== 0 || message.lastIncludedIndex !== index || (message.info?.chunks ?? 0) < 2)
         return undefined;
-      const isSame = (other: typeof message | undefined) =>
-        other?.chunk === 0 && other.lastIncludedIndex === message.lastIncludedIndex;
-      const times = record.steps.filter((each) => isSame(received(each, "InstallSnapshot"))).length;
+      const times = record.steps
+        .map((each) => received(each, "InstallSnapshot"))
+        .filter((other) => other?.chunk === 0 && other.lastIncludedIndex === index).length;
       return times === 1 ? receiving(step, { ...message, chunk: 99 }) : undefined;
     },
     ANYWHERE,

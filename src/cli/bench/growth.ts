@@ -103,6 +103,7 @@ interface Grown extends BenchCluster {
   readonly keys: number;
 }
 
+/** Starts one, and fills it until its log or its state has that size. */
 async function grown(context: BenchContext, setting: Setting, part: "log" | "state", size: number): Promise<Grown> {
   const cluster = await start(context, setting, 3);
   try {

@@ -27,7 +27,8 @@ export async function etcdClients(): Promise<(address: string) => EtcdClient> {
     const maintenance = new etcdserverpb.Maintenance(address, credentials);
     const call = <Response>(stub: Stub, method: string, request: object) =>
       new Promise<Response>((resolve, reject) => {
-        stub[method]?.(request, (error, response) => (error === null ? resolve(response as Response) : reject(error)));
+        if (stub[method] === undefined) throw new TypeError(`etcd's description has no method ${method}`);
+        stub[method](request, (error, response) => (error === null ? resolve(response as Response) : reject(error)));
       });
     return {
       put: (key, value) => call(kv, "Put", { key: Buffer.from(key), value }),
