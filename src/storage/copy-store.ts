@@ -1,8 +1,16 @@
+import { constants, existsSync } from "node:fs";
 import { copyFile, mkdir } from "node:fs/promises";
 import { noGate } from "./gate.ts";
+import { journalFile } from "./journal-file.ts";
+import { openJournaled } from "./journaled.ts";
 import { type Meta, metaWrite } from "./layout.ts";
-import { openEnvironment } from "./lmdb.ts";
 import { dataFile, prepareFolder, sync, syncFolders } from "./lmdb-file.ts";
+
+/** Copies what a store that nobody has open consists of into a folder that is there. */
+export async function copyFiles(from: string, to: string): Promise<void> {
+  const files = [dataFile, journalFile].filter((file) => existsSync(file(from)));
+  for (const file of files) await copyFile(file(from), file(to), constants.COPYFILE_FICLONE);
+}
 
 /**
  * Makes the store of one peer from that of another: the same log and snapshot, but another's identity and promises.
@@ -16,9 +24,9 @@ export async function copyStore(
   { identity, hardState, incarnation }: Pick<Meta, "identity" | "hardState" | "incarnation">,
 ): Promise<void> {
   await mkdir(to);
-  await copyFile(dataFile(from), dataFile(to));
+  await copyFiles(from, to);
   prepareFolder(to);
-  const records = await openEnvironment({ path: to, durability: "disk", gate: noGate });
+  const records = await openJournaled({ path: to, durability: "disk", gate: noGate });
   try {
     records.commit([
       metaWrite("identity", identity),

@@ -1,8 +1,9 @@
 import { accessSync, constants } from "node:fs";
-import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { dataFile, hasDataFile, lockFile } from "./lmdb-file.ts";
+import { copyFiles } from "./copy-store.ts";
+import { hasDataFile, lockFile } from "./lmdb-file.ts";
 import { type ReadingOptions, readStore } from "./read-store.ts";
 import type { StoreReport } from "./store-report.ts";
 
@@ -24,7 +25,7 @@ export async function inspectStore(path: string, { entries, ...options }: StoreI
   // LMDB would make a lock file, or fail to. Without one nobody has the store open, so a copy will do.
   const copy = await mkdtemp(join(tmpdir(), "flotilla-inspect-"));
   try {
-    await copyFile(dataFile(path), dataFile(copy), constants.COPYFILE_FICLONE);
+    await copyFiles(path, copy);
     return await readStore({ ...task, path: copy }, options);
   } finally {
     await rm(copy, { recursive: true, force: true });

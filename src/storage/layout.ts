@@ -2,7 +2,7 @@ import type { HardState, SnapshotInfo } from "../raft/effects.ts";
 import type { Batch, Configuration } from "../raft/entry.ts";
 import type { TermRun } from "../raft/log.ts";
 import { corrupt, decodeRecord, encodeRecord, sealBatch } from "./codec.ts";
-import type { Records, RecordWrite } from "./records.ts";
+import type { ReadableRecords, RecordWrite } from "./records.ts";
 import type { AppliedState, StoreIdentity } from "./store.ts";
 
 /** What the records of `meta` hold, by their keys. */
@@ -16,6 +16,16 @@ export interface Meta {
   readonly log: LogPointer;
   readonly snapshot: SnapshotPointer | null;
   readonly machine: MachinePointer | null;
+  /** Null while nobody has the store open, if the one before has closed it. */
+  readonly journal: JournalPointer | null;
+}
+
+/** Which journal stands in front of the tables, see journal-format.ts, and how much of it they have. */
+export interface JournalPointer {
+  /** Made at each opening, in hexadecimal digits. */
+  readonly id: string;
+  /** The number of the last record that was taken over; they count from 1. */
+  readonly taken: number;
 }
 
 /** Where the live log begins. Records before it are left over from what was compacted or reset. */
@@ -52,7 +62,7 @@ export function metaWrite<Key extends keyof Meta>(key: Key, value: Meta[Key]): R
 }
 
 /** @throws RaftError `ERR_STORAGE_CORRUPT` when the record is missing or broken. */
-export function readMeta<Key extends keyof Meta>(records: Records, key: Key): Meta[Key] {
+export function readMeta<Key extends keyof Meta>(records: ReadableRecords, key: Key): Meta[Key] {
   const record = records.get("meta", key);
   if (record === undefined) throw corrupt(`the record "${key}" is missing`);
   return decodeRecord("meta", key, record) as Meta[Key];
@@ -65,7 +75,7 @@ export function termWrite({ firstIndex, term }: TermRun, shift: number): RecordW
 }
 
 /** @throws RaftError `ERR_STORAGE_CORRUPT` when the record is missing or broken. */
-export function readTermRun(records: Records, key: number, shift: number): TermRun {
+export function readTermRun(records: ReadableRecords, key: number, shift: number): TermRun {
   const firstIndex = key - shift;
   const record = records.get("terms", key);
   if (record === undefined) throw corrupt(`the term that begins at entry ${firstIndex} is missing`);

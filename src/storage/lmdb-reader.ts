@@ -1,14 +1,20 @@
-import type { Database } from "lmdb";
+import type { Database, RootDatabase, Transaction } from "lmdb";
 import { InvariantError } from "../raft/errors.ts";
-import { brokenFile } from "./lmdb.ts";
-import { MAX_TABLES, pageOf } from "./lmdb-tables.ts";
+import { journalPointer, pendingWrites } from "./journaled.ts";
+import { brokenFile } from "./lmdb-records.ts";
+import { MAX_TABLES, pageOf, type Tables } from "./lmdb-tables.ts";
 import { keyBytes, keyText } from "./machine-keys.ts";
-import type { NumberedTable, Records, Table } from "./records.ts";
+import { Overlaid } from "./overlaid.ts";
+import type { NumberedTable, ReadableRecords, Table } from "./records.ts";
+import { whileNobodyCommits } from "./turns.ts";
 
-/** The records of a store as they were when it was opened. Nothing can be written. */
-export interface RecordReader extends Records {
-  /** How many records a table has. */
+/** The records of a store as they were when it was opened. */
+export interface RecordReader extends ReadableRecords {
+  /** How many records a table has, about. */
   count(table: Table): number;
+  /** Why what is in the journal is not among the records, if it should be. */
+  readonly journalProblem: unknown;
+  close(): Promise<void>;
 }
 
 /**
@@ -19,46 +25,29 @@ export interface RecordReader extends Records {
  */
 export async function openForReading(path: string): Promise<RecordReader> {
   const { open } = await import("lmdb");
-  const root = orBroken(() =>
-    open<Uint8Array, string | number>({
-      path,
-      noSubdir: false,
-      encoding: "binary",
-      readOnly: true,
-      maxDbs: MAX_TABLES,
-    }),
+  const root = whileNobodyCommits(path, () =>
+    orBroken(() =>
+      open<Uint8Array, string | number>({
+        path,
+        noSubdir: false,
+        encoding: "binary",
+        readOnly: true,
+        maxDbs: MAX_TABLES,
+      }),
+    ),
   );
   try {
-    const tables = {
-      meta: openTable({ name: "meta" }),
-      log: openTable({ name: "log" }),
-      terms: openTable({ name: "terms" }),
-      snapshot: openTable({ name: "snapshot" }),
-      machine: openTable<Uint8Array>({ name: "machine", keyEncoding: "binary" }),
-    };
-    const transaction = root.useReadTransaction();
-    const inTransaction = { transaction };
-    const keys = (table: NumberedTable, range: { start: number; reverse?: boolean; limit?: number }) =>
-      [...(tables[table]?.getKeys({ ...range, transaction }) ?? [])].map(Number);
+    const tables = openTables(root);
+    const { records, journalProblem, transaction } = atOneMoment(root, tables, path);
     return {
-      get: (table, key) => {
-        if (table === "machine") return tables.machine?.get(keyBytes(String(key)), inTransaction);
-        return tables[table]?.get(key, inTransaction);
-      },
-      floor: (table, key) => keys(table, { start: key, reverse: true, limit: 1 })[0],
-      keysFrom: (table, key, limit) => keys(table, { start: key, ...(limit === undefined ? {} : { limit }) }),
-      page: (range) => (tables.machine === undefined ? [] : pageOf(tables.machine, range, transaction)),
-      machineKeys: ({ from, to, limit }) => {
-        const range = { start: keyBytes(from), end: keyBytes(to), limit, transaction };
-        return [...(tables.machine?.getKeys(range) ?? [])].map(keyText);
-      },
-      freeze() {
-        throw new InvariantError("what is read stands still");
-      },
+      get: (table, key) => records.get(table, key),
+      floor: (table, key) => records.floor(table, key),
+      keysFrom: (table, key, limit) => records.keysFrom(table, key, limit),
+      page: (range) => records.page(range),
+      machineKeys: (range) => records.machineKeys(range),
+      freeze: () => records.freeze(),
       count: (table) => (tables[table]?.getStats() as { entryCount?: number } | undefined)?.entryCount ?? 0,
-      commit() {
-        throw new InvariantError("the store was opened for reading");
-      },
+      journalProblem,
       async close() {
         transaction.done();
         await root.close();
@@ -68,19 +57,77 @@ export async function openForReading(path: string): Promise<RecordReader> {
     await root.close();
     throw brokenFile(error) ?? error;
   }
+}
 
-  /** A table that was never made is as good as empty. */
-  function openTable<Key extends string | number | Uint8Array = string | number>(options: {
+/** How often the journal is read of a store that takes it over, and begins it anew, meanwhile. */
+const ATTEMPTS = 10;
+
+/** The tables as they are now, and on top of them what the journal holds behind that. */
+function atOneMoment(root: Root, tables: Partial<Tables>, path: string) {
+  for (let attempt = 1; ; attempt++) {
+    const transaction = root.useReadTransaction();
+    const base = readingIn(tables, transaction);
+    let journalProblem: unknown;
+    try {
+      const pointer = journalPointer(base);
+      if (pointer === null) return { records: base, journalProblem, transaction };
+      const records = new Overlaid(base);
+      records.add(pendingWrites(path, pointer));
+      return { records, journalProblem, transaction };
+    } catch (error) {
+      journalProblem = error;
+    }
+    if (attempt === ATTEMPTS) return { records: base, journalProblem, transaction };
+    transaction.done();
+    root.resetReadTxn();
+  }
+}
+
+function readingIn(tables: Partial<Tables>, transaction: Transaction): ReadableRecords {
+  const inTransaction = { transaction };
+  const keys = (table: NumberedTable, range: { start: number; reverse?: boolean; limit?: number }) =>
+    [...(tables[table]?.getKeys({ ...range, transaction }) ?? [])].map(Number);
+  return {
+    get: (table, key) => {
+      if (table === "machine") return tables.machine?.get(keyBytes(String(key)), inTransaction);
+      return tables[table]?.get(key, inTransaction);
+    },
+    floor: (table, key) => keys(table, { start: key, reverse: true, limit: 1 })[0],
+    keysFrom: (table, key, limit) => keys(table, { start: key, ...(limit === undefined ? {} : { limit }) }),
+    page: (range) => (tables.machine === undefined ? [] : pageOf(tables.machine, range, transaction)),
+    machineKeys: ({ from, to, limit }) => {
+      const range = { start: keyBytes(from), end: keyBytes(to), limit, transaction };
+      return [...(tables.machine?.getKeys(range) ?? [])].map(keyText);
+    },
+    freeze() {
+      throw new InvariantError("what is read stands still");
+    },
+  };
+}
+
+type Root = RootDatabase<Uint8Array, string | number>;
+
+/** A table that was never made is as good as empty. */
+function openTables(root: Root): Partial<Tables> {
+  const openTable = <Key extends string | number | Uint8Array = string | number>(options: {
     readonly name: Table;
     readonly keyEncoding?: "binary";
-  }): Database<Uint8Array, Key> | undefined {
+  }): Database<Uint8Array, Key> | undefined => {
     try {
       return root.openDB<Uint8Array, Key>({ ...options, encoding: "binary" });
     } catch (error) {
       if (error instanceof Error && NOT_FOUND.test(error.message)) return undefined;
       throw error;
     }
-  }
+  };
+  const tables = {
+    meta: openTable({ name: "meta" }),
+    log: openTable({ name: "log" }),
+    terms: openTable({ name: "terms" }),
+    snapshot: openTable({ name: "snapshot" }),
+    machine: openTable<Uint8Array>({ name: "machine", keyEncoding: "binary" }),
+  };
+  return Object.fromEntries(Object.entries(tables).filter(([, table]) => table !== undefined));
 }
 
 function orBroken<T>(call: () => T): T {

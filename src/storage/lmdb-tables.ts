@@ -1,6 +1,6 @@
 import type { Database, RootDatabase, Transaction } from "lmdb";
 import { keyBytes, keyText } from "./machine-keys.ts";
-import type { KeyedRecord, KeyRange, Table } from "./records.ts";
+import { type KeyedRecord, type KeyRange, PAGE_BYTES, type Table } from "./records.ts";
 
 /** The tables of an environment. That of the machine has keys in bytes of our own making. */
 export interface Tables extends Readonly<Record<Exclude<Table, "machine">, Database<Uint8Array, string | number>>> {
@@ -17,8 +17,6 @@ export function openTables(root: RootDatabase<Uint8Array, string | number>): Tab
   const machine = root.openDB<Uint8Array, Uint8Array>({ name: "machine", encoding: "binary", keyEncoding: "binary" });
   return { meta: table("meta"), log: table("log"), terms: table("terms"), snapshot: table("snapshot"), machine };
 }
-
-const PAGE_BYTES = 1 << 20;
 
 /** The records of a range of `machine`; of a frozen state when it is given one. */
 export function pageOf(

@@ -4,7 +4,7 @@ import { invariant } from "../raft/errors.ts";
 import type { StoredLog } from "../raft/log.ts";
 import { corrupt, sealBatch, unsealBatch } from "./codec.ts";
 import { batchWrite, type LogPointer, metaWrite, termWrite } from "./layout.ts";
-import type { Records, RecordWrite } from "./records.ts";
+import type { ReadableRecords, RecordWrite } from "./records.ts";
 
 /** The live log among the records: where it is, and what the next batch has to fit. */
 export type LogBounds = Omit<StoredLog, "lastTime"> & Pick<LogPointer, "shift">;
@@ -41,7 +41,7 @@ export function meets(log: LogBounds, snapshot: SnapshotInfo | undefined): boole
 }
 
 /** Consecutive batches from the one that holds entry `from` on, until they take `maxBytes` or the log ends. */
-export function readBatches(records: Records, log: LogBounds, from: number, maxBytes: number): Batch[] {
+export function readBatches(records: ReadableRecords, log: LogBounds, from: number, maxBytes: number): Batch[] {
   const { firstIndex, lastIndex } = log;
   invariant(
     from >= firstIndex && from <= lastIndex,
@@ -71,7 +71,7 @@ export function planReset(writes: RecordWrite[], log: LogBounds, snapshot: Snaps
 
 /** Removes the entries from `from` on. @returns also what stays of the batch that was cut, or ends, there. */
 export function planTruncation(
-  records: Records,
+  records: ReadableRecords,
   writes: RecordWrite[],
   log: LogBounds,
   from: number,
@@ -122,7 +122,7 @@ export function planAppend(writes: RecordWrite[], log: LogBounds, batch: Batch):
  * @param planned batches of the same save, which the records do not have yet.
  */
 export function planCompaction(
-  records: Records,
+  records: ReadableRecords,
   writes: RecordWrite[],
   log: LogBounds,
   to: number,
@@ -146,14 +146,14 @@ function endOf(batch: Batch): number {
 }
 
 /** The batch that holds entry `index`. */
-function batchHolding(records: Records, log: LogBounds, index: number): Batch {
+function batchHolding(records: ReadableRecords, log: LogBounds, index: number): Batch {
   const key = records.floor("log", index + log.shift);
   const batch = key === undefined ? undefined : batchAt(records, log, key - log.shift);
   if (batch === undefined || batch.lastIndex < index) throw corrupt(`entry ${index} of the log is missing`);
   return batch;
 }
 
-function batchBehind(records: Records, log: LogBounds, batch: Batch): Batch {
+function batchBehind(records: ReadableRecords, log: LogBounds, batch: Batch): Batch {
   const index = batch.lastIndex + 1;
   const next = batchAt(records, log, index);
   if (batchPosition(next) !== endOf(batch) || next.term < batch.term) {
@@ -163,7 +163,7 @@ function batchBehind(records: Records, log: LogBounds, batch: Batch): Batch {
 }
 
 /** The batch that begins with entry `index`. */
-export function batchAt(records: Records, { shift }: Pick<LogPointer, "shift">, index: number): Batch {
+export function batchAt(records: ReadableRecords, { shift }: Pick<LogPointer, "shift">, index: number): Batch {
   const record = records.get("log", index + shift);
   if (record === undefined) throw corrupt(`entry ${index} of the log is missing`);
   return unsealBatch(index, record);

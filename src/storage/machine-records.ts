@@ -1,7 +1,7 @@
 import { invariant } from "../raft/errors.ts";
 import { corrupt, sealMachineRecord, unsealMachineRecord } from "./codec.ts";
 import { type MachinePointer, metaWrite, type Side } from "./layout.ts";
-import type { FrozenTable, KeyedRecord, KeyRange, Records, RecordWrite } from "./records.ts";
+import type { FrozenTable, KeyedRecord, KeyRange, ReadableRecords, RecordWrite } from "./records.ts";
 import type { AppliedState, MachineChange } from "./store.ts";
 
 /*
@@ -31,7 +31,7 @@ export function allOf(side: Side, limit: number): KeyRange {
   return { from: side, to: side === "a" ? "b" : "c", limit };
 }
 
-export function recordAt(records: Pick<Records, "get">, side: Side, key: string): Uint8Array | undefined {
+export function recordAt(records: Pick<ReadableRecords, "get">, side: Side, key: string): Uint8Array | undefined {
   const record = records.get("machine", side + key);
   return record === undefined ? undefined : unseal(side + key, record);
 }
@@ -64,7 +64,7 @@ export function planChange(
  * @param atOnce bytes of content, about, that are written with one of them.
  */
 export function* planReplacement(
-  records: Records,
+  records: ReadableRecords,
   before: MachinePointer | null,
   content: Iterable<KeyedRecord>,
   applied: AppliedState,
@@ -90,7 +90,7 @@ export function* planReplacement(
 }
 
 /** Removes some records of a side that is not in use; none when there are none. */
-export function planSweep(records: Records, side: Side, limit = SWEEP_AT_A_TIME): RecordWrite[] {
+export function planSweep(records: ReadableRecords, side: Side, limit = SWEEP_AT_A_TIME): RecordWrite[] {
   return records.machineKeys(allOf(side, limit)).map((key) => ({ table: "machine", key, value: undefined }));
 }
 

@@ -1,7 +1,16 @@
 import { storageError } from "./codec.ts";
 import { openRecords } from "./opening.ts";
 import { RecordStore } from "./record-store.ts";
-import type { FrozenTable, KeyedRecord, KeyRange, NumberedTable, Records, RecordWrite, Table } from "./records.ts";
+import {
+  type FrozenTable,
+  type KeyedRecord,
+  type KeyRange,
+  type NumberedTable,
+  PAGE_BYTES,
+  type Records,
+  type RecordWrite,
+  type Table,
+} from "./records.ts";
 import type { StoreOptions } from "./store.ts";
 
 /** Which disk the store is on. */
@@ -127,8 +136,6 @@ export class MemoryDisk implements Records {
     else this.#tables[table].set(key, value);
   }
 }
-
-const PAGE_BYTES = 1 << 20;
 
 /** Small copies share memory, as those of Buffer do: to allocate some for each takes longer than to fill it. */
 const POOL_BYTES = 16 << 10;

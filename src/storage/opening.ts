@@ -4,7 +4,7 @@ import { RaftError } from "../raft/errors.ts";
 import { corrupt } from "./codec.ts";
 import { batchWrite, type LogPointer, metaWrite, readMeta, readTermRun, termWrite } from "./layout.ts";
 import { batchAt, describeLog, type LogBounds, meets, termAt } from "./log-records.ts";
-import type { Records } from "./records.ts";
+import type { ReadableRecords, Records } from "./records.ts";
 import { describeSnapshot, openSnapshots } from "./snapshot-records.ts";
 import type { StoredState, StoreIdentity, StoreOptions } from "./store.ts";
 import type { Bounds } from "./sweeping.ts";
@@ -111,7 +111,10 @@ function checkConfiguration(stored: Configuration, wanted: Configuration): void 
   );
 }
 
-export function openLog(records: Records, snapshot: SnapshotInfo | undefined): { log: LogBounds; lastTime: number } {
+export function openLog(
+  records: ReadableRecords,
+  snapshot: SnapshotInfo | undefined,
+): { log: LogBounds; lastTime: number } {
   const pointer = readMeta(records, "log");
   const { firstIndex, shift } = pointer;
   const firstKey = firstIndex + shift;
@@ -138,7 +141,7 @@ interface Ends {
   readonly last: Batch;
 }
 
-function readEnds(records: Records, pointer: LogPointer, lastIndex: number): Ends {
+function readEnds(records: ReadableRecords, pointer: LogPointer, lastIndex: number): Ends {
   return { first: batchAt(records, pointer, pointer.firstIndex), last: batchAt(records, pointer, lastIndex) };
 }
 

@@ -3,8 +3,8 @@ import { setImmediate as pause } from "node:timers/promises";
 import { RaftError } from "../raft/errors.ts";
 import { noGate } from "./gate.ts";
 import { inspectRecords } from "./inspect.ts";
+import { openJournaled } from "./journaled.ts";
 import { metaWrite, readMeta } from "./layout.ts";
-import { openEnvironment } from "./lmdb.ts";
 import { dataFile, hasDataFile, prepareFolder } from "./lmdb-file.ts";
 import { openForReading } from "./lmdb-reader.ts";
 import { checkPages } from "./pages.ts";
@@ -89,9 +89,12 @@ class Reading {
 
   async #records(): Promise<void> {
     const { path, depth, entries } = this.#task;
-    const { problems, remarks } = this.report;
     const records = await openForReading(path);
     try {
+      const { journalProblem } = records;
+      if (journalProblem !== undefined)
+        this.#problem(String(journalProblem instanceof Error ? journalProblem.message : journalProblem));
+      const { problems, remarks } = this.report;
       const onEntry = (entry: EntryReport) => this.#entries.push(entry);
       const walk = inspectRecords(records, { depth, entries, onEntry });
       let step = walk.next();
@@ -108,7 +111,7 @@ class Reading {
 
   /** A real write, of a record that stays as it is: it goes through the list of free pages and all the way to the disk. */
   async #write(path: string, durability: Durability): Promise<void> {
-    const records = await openEnvironment({ path, durability, gate: noGate });
+    const records = await openJournaled({ path, durability, gate: noGate });
     try {
       records.commit([metaWrite("format", readMeta(records, "format"))]);
     } catch (error) {

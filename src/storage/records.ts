@@ -33,6 +33,9 @@ export interface KeyRange {
   readonly limit: number;
 }
 
+/** How many bytes of values a page has, about. */
+export const PAGE_BYTES = 1 << 20;
+
 /** A record of `machine`. */
 export interface KeyedRecord {
   readonly key: string;
@@ -47,8 +50,8 @@ export interface FrozenTable {
   release(): void;
 }
 
-/** Ordered records that change atomically: all that a store needs of a disk. Methods throw what the disk throws. */
-export interface Records {
+/** Ordered records, to read. Methods throw what the disk throws. */
+export interface ReadableRecords {
   /** A copy of the record's bytes, the caller's to keep. */
   get(table: Table, key: string | number): Uint8Array | undefined;
   /** The greatest key that is not greater than `key`. */
@@ -60,6 +63,10 @@ export interface Records {
   /** The keys alone. */
   machineKeys(range: KeyRange): string[];
   freeze(): FrozenTable;
+}
+
+/** Ordered records that change atomically: all that a store needs of a disk. */
+export interface Records extends ReadableRecords {
   /** Carries out all writes in their order, or none. On return they are durable. */
   commit(writes: readonly RecordWrite[]): void;
   close(): Promise<void>;

@@ -2,7 +2,7 @@ import type { SnapshotChunk, SnapshotInfo } from "../raft/effects.ts";
 import { invariant } from "../raft/errors.ts";
 import { corrupt, sealChunk, unsealChunk } from "./codec.ts";
 import { metaWrite, type SnapshotPointer } from "./layout.ts";
-import type { Records, RecordWrite } from "./records.ts";
+import type { ReadableRecords, RecordWrite } from "./records.ts";
 
 /**
  * The chunks among the records: those of the snapshot in force, and behind them those that are set aside. A key is not
@@ -22,7 +22,7 @@ export function describeSnapshot(info: SnapshotInfo | undefined): string {
 }
 
 /** What is found when a store is opened: nothing set aside is of any use then. */
-export function openSnapshots(records: Records, pointer: SnapshotPointer | null): SnapshotBounds {
+export function openSnapshots(records: ReadableRecords, pointer: SnapshotPointer | null): SnapshotBounds {
   const lastKey = records.floor("snapshot", Number.MAX_SAFE_INTEGER) ?? -1;
   const nextKey = Math.max(lastKey + 1, endOf(pointer));
   return { pointer, stagedFrom: nextKey, stagedBytes: 0, nextKey };
@@ -69,7 +69,7 @@ export function planSnapshot(writes: RecordWrite[], bounds: SnapshotBounds, info
 }
 
 /** @param chunk counted from 0. */
-export function chunkAt(records: Records, { info, firstKey }: SnapshotPointer, chunk: number): Uint8Array {
+export function chunkAt(records: ReadableRecords, { info, firstKey }: SnapshotPointer, chunk: number): Uint8Array {
   invariant(
     chunk >= 0 && chunk < info.chunks,
     () => `cannot read chunk ${chunk} of ${info.chunks} of the snapshot of ${info.index}`,

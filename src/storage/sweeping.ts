@@ -1,7 +1,7 @@
 import type { MachinePointer } from "./layout.ts";
 import type { LogBounds } from "./log-records.ts";
 import * as machine from "./machine-records.ts";
-import type { NumberedTable, Records, RecordWrite, Table } from "./records.ts";
+import type { NumberedTable, ReadableRecords, RecordWrite, Table } from "./records.ts";
 import { endOf, type SnapshotBounds } from "./snapshot-records.ts";
 
 /** What is in use of each table. */
@@ -35,7 +35,7 @@ export function leftOver(before: Bounds, after: Bounds): SweptTable[] {
  * @param bounds before `added`, which may not have anything to do with the same records.
  */
 export function planSweep(
-  records: Records,
+  records: ReadableRecords,
   tables: ReadonlySet<SweptTable>,
   bounds: Bounds,
   added: readonly RecordWrite[] = [],

@@ -86,7 +86,7 @@ describe.skipIf(why !== undefined)(`a full disk${why === undefined ? "" : ` (ski
 
   it("takes the leadership from the leader", async () => {
     const directory = join(temporaryFolder(), "cluster");
-    const disks = disksFor(directory, 8);
+    const disks = disksFor(directory, 16);
     const supervisor = await startCluster({ directory, restart: POLICY, snapshotEvery: 0 });
     const recorder = new Recorder(supervisor);
     const leader = await allFollow(supervisor);
@@ -131,7 +131,7 @@ describe.skipIf(why !== undefined)(`a full disk${why === undefined ? "" : ` (ski
 
   it("keeps a cluster from starting when it is under a majority, until there is room", async () => {
     const directory = join(temporaryFolder(), "cluster");
-    const disks = disksFor(directory, 4);
+    const disks = disksFor(directory, 12);
     const first = await startCluster({ directory, restart: POLICY });
     const { index } = await first.propose({ op: "put", key: "k", value: 1 });
     for (const peer of first.peers) await applied(peer, index);

@@ -5,13 +5,14 @@ import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { EMPTY_SAVE } from "../../src/raft/effects.ts";
 import { forEachEntry } from "../../src/raft/entry.ts";
 import { seededRandom } from "../../src/raft/random.ts";
-import { LmdbStore, noGate } from "../../src/storage/index.ts";
+import { LmdbStore, type LmdbStoreOptions, noGate } from "../../src/storage/index.ts";
 import { inspectRecords } from "../../src/storage/inspect.ts";
 import { inspectStore } from "../../src/storage/inspect-store.ts";
 import { metaWrite } from "../../src/storage/layout.ts";
 import { openForReading } from "../../src/storage/lmdb-reader.ts";
 import { checkPages } from "../../src/storage/pages.ts";
 import { readStore } from "../../src/storage/read-store.ts";
+import type { Durability } from "../../src/storage/store.ts";
 import type { EntryReport, ReadingDepth, StoreReport } from "../../src/storage/store-report.ts";
 import { appendSingles, batchAfter, lastBatch, numbered, saveBatches, saveSnapshot } from "./fixtures/batches.ts";
 import { flipBits } from "./fixtures/flip-bits.ts";
@@ -29,15 +30,15 @@ function folder(): string {
   return path;
 }
 
-function open(path: string, born = false): Promise<LmdbStore> {
-  return LmdbStore.open({ ...OPTIONS, path, born, durability: "process", gate: noGate });
+function open(path: string, change: Partial<LmdbStoreOptions> = {}): Promise<LmdbStore> {
+  return LmdbStore.open({ ...OPTIONS, path, durability: "process", gate: noGate, ...change });
 }
 
 const CHUNKS = [Buffer.alloc(5_000, "a"), Buffer.alloc(20_000, "b"), Buffer.from("c")];
 
 /** Terms 1 and 3, batches of many sizes, a snapshot of entry 40, a log from 31 on, and some left over of both. */
-async function fill(path: string): Promise<LmdbStore> {
-  const store = await open(path);
+async function fill(path: string, durability: Durability = "process"): Promise<LmdbStore> {
+  const store = await open(path, { durability });
   store.save({ ...EMPTY_SAVE, hardState: { currentTerm: 3, votedFor: "b" } });
   let last = appendSingles(store, lastBatch(store, 1), 29, 1);
   last = appendSingles(store, last, 20, 3);
@@ -160,6 +161,38 @@ describe("an inspection", () => {
     expect(store.read(last.lastIndex, 1)[0]?.lastIndex).toBe(last.lastIndex);
   });
 
+  /** A store with the entries 60..62 in its journal alone, which is open; and what a crash would leave of it now. */
+  async function journaled(): Promise<{ path: string; crashed: string }> {
+    const path = folder();
+    const store = await fill(path, "disk");
+    onTestFinished(() => store.close());
+    appendSingles(store, lastBatch(store, 59), 3, 3);
+    const crashed = join(folder(), "crashed");
+    cpSync(path, crashed, { recursive: true });
+    return { path, crashed };
+  }
+  const WITH_JOURNAL = { ...FOUND, log: { ...FOUND.log, lastIndex: 62, batches: 26 } };
+
+  it("tells what a store has in its journal alone, while it is open and after a crash", async () => {
+    const { path, crashed } = await journaled();
+    expect(await inspectStore(path)).toMatchObject(WITH_JOURNAL);
+    expect(await inspectStore(crashed)).toMatchObject(WITH_JOURNAL);
+    rmSync(join(crashed, "lock.mdb"));
+    expect(await inspectStore(crashed)).toMatchObject(WITH_JOURNAL);
+    expect(await readStore({ path: crashed, depth: "all", write: "disk" })).toMatchObject(WITH_JOURNAL);
+    rmSync(join(crashed, "journal"));
+    expect(await inspectStore(crashed)).toMatchObject(WITH_JOURNAL);
+  });
+
+  it("says that the journal is broken, and tells what is in the tables", async () => {
+    const { crashed } = await journaled();
+    rmSync(join(crashed, "journal"));
+    for (const write of [undefined, "disk"] as const) {
+      const report = await readStore({ path: crashed, depth: "all", write });
+      expect(report).toMatchObject({ ...FOUND, problems: [expect.stringContaining("its journal is not there")] });
+    }
+  });
+
   it("takes the meta pages as of one moment while somebody writes them", async () => {
     const path = copied();
     const { transaction } = finish(checkPages(path, "metas"));
@@ -191,11 +224,11 @@ describe("an inspection", () => {
     ]);
   });
 
-  it("changes no file, and makes none beside a lone data file", async () => {
+  it("changes no file, and makes none where there is no lock file", async () => {
     const path = copied((copy) => rmSync(join(copy, "lock.mdb")));
     const before = readFileSync(join(path, "data.mdb"));
     expect(await inspectStore(path)).toMatchObject(FOUND);
-    expect(readdirSync(path)).toEqual(["data.mdb"]);
+    expect(readdirSync(path)).toEqual(["data.mdb", "turns"]);
     expect(readFileSync(join(path, "data.mdb")).equals(before)).toBe(true);
   });
 
@@ -319,12 +352,12 @@ describe("a file with flipped bits", () => {
     const path = copied((copy) => flipBits(join(copy, "data.mdb"), count, count));
     const { problems } = await readStore({ path, depth: "all", write: "process" });
     if (problems.length > 0) return;
-    const store = await open(path, true);
+    const store = await open(path, { born: true });
     const state = { ...store.state, incarnation: 1 };
     const entries = entriesOf(store);
     const chunks = [...store.readSnapshot()];
     await store.close();
-    const sound = await open(copied(), true);
+    const sound = await open(copied(), { born: true });
     expect(state).toEqual({ ...sound.state, incarnation: 1 });
     expect(entries).toEqual(entriesOf(sound));
     expect(chunks).toEqual([...sound.readSnapshot()]);
@@ -357,7 +390,7 @@ describe("the pages of a store", () => {
     const path = folder();
     const random = seededRandom(1);
     for (let life = 0; life < 3; life++) {
-      const store = await open(path, life > 0);
+      const store = await open(path, { born: life > 0 });
       const { lastIndex, snapshot } = store.state;
       let last = lastBatch(store, lastIndex);
       let covered = snapshot?.index ?? 0;

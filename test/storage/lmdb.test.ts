@@ -229,7 +229,7 @@ describe("a store on disk", () => {
   it("stays inside its folder when the folder's name has a dot", async () => {
     await openStore({ path: join(folder.path, "peer.1") });
     expect(readdirSync(folder.path)).toEqual(["peer.1"]);
-    expect(readdirSync(join(folder.path, "peer.1")).sort()).toEqual(["data.mdb", "lock.mdb"]);
+    expect(readdirSync(join(folder.path, "peer.1")).sort()).toEqual(["data.mdb", "lock.mdb", "turns"]);
   });
 
   it("keeps the durability it is given from one opening to the next", async () => {

@@ -1,8 +1,11 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SupervisorOptions } from "../../actors/options.ts";
 import { Supervisor } from "../../actors/supervisor.ts";
+import { journalBytes, journalFile } from "../../storage/journal-file.ts";
+import { recordsIn } from "../../storage/journal-format.ts";
 import { dataFile } from "../../storage/lmdb-file.ts";
 import { checkPages } from "../../storage/pages.ts";
 import type { BenchContext } from "./bench.ts";
@@ -11,8 +14,8 @@ import type { BenchContext } from "./bench.ts";
 export interface BenchCluster extends AsyncDisposable {
   readonly supervisor: Supervisor;
   /**
-   * How many transactions all peers have written so far; with durability "disk" each waited for one fsync. Undefined when a
-   * file cannot be read soundly.
+   * How often all peers have written so far, a record to the journal or a transaction of LMDB; with durability "disk" each
+   * waited for the disk. Undefined when a file cannot be read soundly.
    */
   transactions(): number | undefined;
   /** What the peers' files take on the disk, in MB. */
@@ -40,7 +43,10 @@ export async function startCluster(
     },
     async diskMb() {
       let blocks = 0;
-      for (const path of paths) blocks += (await stat(dataFile(path))).blocks;
+      for (const path of paths) {
+        blocks += (await stat(dataFile(path))).blocks;
+        if (existsSync(journalFile(path))) blocks += (await stat(journalFile(path))).blocks;
+      }
       return (blocks * 512) / 2 ** 20;
     },
     async [Symbol.asyncDispose]() {
@@ -64,7 +70,8 @@ const ATTEMPTS = 5;
 function transactionsOf(path: string): number | undefined {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const { value } = checkPages(path, "metas").next();
-    if (typeof value === "object" && value.problems.length === 0) return value.transaction;
+    if (typeof value !== "object" || value.problems.length > 0) continue;
+    return value.transaction + recordsIn(journalBytes(path) ?? new Uint8Array());
   }
   return undefined;
 }

@@ -1,8 +1,8 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { noGate } from "../../../storage/gate.ts";
-import { openEnvironment } from "../../../storage/lmdb.ts";
 import { prepareFolder } from "../../../storage/lmdb-file.ts";
+import { openEnvironment } from "../../../storage/lmdb-records.ts";
 import type { Durability } from "../../../storage/store.ts";
 import { Latencies } from "../latencies.ts";
 

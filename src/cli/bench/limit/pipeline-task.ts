@@ -2,8 +2,8 @@ import { ring, rings, sleep } from "../../../actors/bell.ts";
 import { Mailbox } from "../../../actors/mailbox.ts";
 import { type Batch, parseBatches, stampBatch } from "../../../raft/entry.ts";
 import { noGate } from "../../../storage/gate.ts";
-import { openEnvironment } from "../../../storage/lmdb.ts";
 import { prepareFolder } from "../../../storage/lmdb-file.ts";
+import { openEnvironment } from "../../../storage/lmdb-records.ts";
 import type { Records } from "../../../storage/records.ts";
 import type { PipelineMessage, PipelineReply, PipelineRequest, PipelineTask } from "./pipeline-protocol.ts";
 

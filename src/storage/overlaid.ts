@@ -1,0 +1,174 @@
+import {
+  type FrozenTable,
+  type KeyedRecord,
+  type KeyRange,
+  type NumberedTable,
+  PAGE_BYTES,
+  type ReadableRecords,
+  type RecordWrite,
+  type Table,
+} from "./records.ts";
+
+/** The latest of each key; undefined for one that is removed. Bytes that are written over when the overlay is cleared. */
+type Changes = Map<string | number, Uint8Array | undefined>;
+
+/** Records with writes on top of them that they do not have yet. */
+export class Overlaid implements ReadableRecords {
+  readonly #base: ReadableRecords;
+  readonly #changes: Readonly<Record<Table, Changes>> = {
+    meta: new Map(),
+    log: new Map(),
+    terms: new Map(),
+    snapshot: new Map(),
+    machine: new Map(),
+  };
+  /** Of the tables with numbers, whose keys are written once or in an order that matters. */
+  #numbered: RecordWrite[] = [];
+  #removals = 0;
+
+  constructor(base: ReadableRecords) {
+    this.#base = base;
+  }
+
+  /** How many removals there are, each of which makes reading a little slower. */
+  get removals(): number {
+    return this.#removals;
+  }
+
+  get isEmpty(): boolean {
+    return this.#numbered.length === 0 && this.#changes.meta.size === 0 && this.#changes.machine.size === 0;
+  }
+
+  add(writes: readonly RecordWrite[]): void {
+    for (const write of writes) {
+      const { table, key, value } = write;
+      this.#changes[table].set(key, value);
+      if (table !== "meta" && table !== "machine") this.#numbered.push(write);
+      if (value === undefined) this.#removals++;
+    }
+  }
+
+  clear(): void {
+    for (const changes of Object.values(this.#changes)) changes.clear();
+    this.#numbered = [];
+    this.#removals = 0;
+  }
+
+  /** What brings the records below to where they are with this on top of them. */
+  writes(): RecordWrite[] {
+    const latest = (["meta", "machine"] as const).flatMap((table) =>
+      Array.from(this.#changes[table], ([key, value]): RecordWrite => ({ table, key, value })),
+    );
+    return [...this.#numbered, ...latest];
+  }
+
+  get(table: Table, key: string | number): Uint8Array | undefined {
+    const changes = this.#changes[table];
+    const value = changes.get(key);
+    if (value !== undefined) return new Uint8Array(value);
+    return changes.has(key) ? undefined : this.#base.get(table, key);
+  }
+
+  floor(table: NumberedTable, key: number): number | undefined {
+    let found = this.#base.floor(table, key);
+    while (found !== undefined && this.#isRemoved(table, found)) found = this.#base.floor(table, found - 1);
+    for (const [own, value] of this.#changes[table]) {
+      if (value !== undefined && Number(own) <= key && Number(own) > (found ?? Number.NEGATIVE_INFINITY))
+        found = Number(own);
+    }
+    return found;
+  }
+
+  keysFrom(table: NumberedTable, key: number, limit?: number): number[] {
+    if (this.#changes[table].size === 0) return this.#base.keysFrom(table, key, limit);
+    const below = this.#base.keysFrom(table, key, limit === undefined ? undefined : limit + this.#removals);
+    const keys = new Set(below.filter((found) => !this.#isRemoved(table, found)));
+    for (const [own, value] of this.#changes[table]) {
+      if (value !== undefined && Number(own) >= key) keys.add(Number(own));
+    }
+    return [...keys].sort((a, b) => a - b).slice(0, limit);
+  }
+
+  page(range: KeyRange): KeyedRecord[] {
+    return mergedPage(this.#base, this.#machineChanges(range), range);
+  }
+
+  machineKeys(range: KeyRange): string[] {
+    const own = this.#machineChanges(range);
+    if (own.length === 0) return this.#base.machineKeys(range);
+    const below = this.#base.machineKeys({ ...range, limit: range.limit + this.#removals });
+    const keys = new Set(below.filter((key) => !this.#changes.machine.has(key)));
+    for (const { key, value } of own) if (value !== undefined) keys.add(key);
+    return [...keys].sort().slice(0, range.limit);
+  }
+
+  freeze(): FrozenTable {
+    const frozen = this.#base.freeze();
+    const own = this.#machineChanges().map(({ key, value }) => ({ key, value: value && new Uint8Array(value) }));
+    return {
+      page: (range) => mergedPage(frozen, own.filter(within(range)), range),
+      release: () => frozen.release(),
+    };
+  }
+
+  #isRemoved(table: NumberedTable, key: number): boolean {
+    const changes = this.#changes[table];
+    return changes.get(key) === undefined && changes.has(key);
+  }
+
+  /** Of a range, or all; in the order of their keys. */
+  #machineChanges(range?: KeyRange): MachineChange[] {
+    const all = Array.from(this.#changes.machine, ([key, value]) => ({ key: String(key), value }));
+    return (range === undefined ? all : all.filter(within(range))).sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+}
+
+interface MachineChange {
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+}
+
+function within({ from, to }: KeyRange): (change: MachineChange) => boolean {
+  return ({ key }) => key >= from && key < to;
+}
+
+/** @param own what is on top, in the range and in order. */
+function mergedPage(
+  base: Pick<FrozenTable, "page">,
+  own: readonly MachineChange[],
+  { from, to, limit }: KeyRange,
+): KeyedRecord[] {
+  if (own.length === 0) return base.page({ from, to, limit });
+  const merged: KeyedRecord[] = [];
+  let bytes = 0;
+  let at = 0;
+  const isFull = () => merged.length >= limit || bytes >= PAGE_BYTES;
+  const take = ({ key, value }: KeyedRecord) => {
+    if (isFull()) return;
+    merged.push({ key, value });
+    bytes += value.byteLength;
+  };
+  /** What is on top and comes before `end`. */
+  const takeOwn = (end: string) => {
+    for (let next = own[at]; next !== undefined && next.key < end; next = own[++at]) {
+      if (next.value !== undefined) take({ key: next.key, value: new Uint8Array(next.value) });
+    }
+  };
+  for (let start = from; !isFull(); ) {
+    const below = base.page({ from: start, to, limit });
+    for (const record of below) {
+      takeOwn(record.key);
+      // One that is changed or removed comes with what is on top.
+      if (own[at]?.key !== record.key) take(record);
+    }
+    const last = below.at(-1);
+    if (last === undefined) {
+      takeOwn(to);
+      break;
+    }
+    // The key that comes next in any order of strings.
+    start = `${last.key}\0`;
+    takeOwn(start);
+  }
+  return merged;
+}
