@@ -4,7 +4,7 @@ import { sync } from "./lmdb-file.ts";
 import { writeWhole } from "./room.ts";
 
 /** How long a journal is; a store keeps as much in memory. */
-export const JOURNAL_BYTES = 4 << 20;
+export const JOURNAL_BYTES = 1 << 20;
 
 /** The journal of the store in the folder `path`. */
 export function journalFile(path: string): string {

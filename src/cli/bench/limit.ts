@@ -36,7 +36,9 @@ export const limit: Bench = {
     const all = options.crowds();
     return async function* (context) {
       await using thread = startLoadThread();
-      if (durabilities.includes("disk")) yield await syncs(context, times);
+      if (durabilities.includes("disk")) {
+        for (const writers of new Set([1, peers])) yield await syncs(context, writers, times);
+      }
       for (const way of ["bell", "loop"] as const) yield await hops(context, way, times);
       for (const durability of durabilities) {
         for (const bytes of sizes) {
@@ -53,15 +55,15 @@ export const limit: Bench = {
   },
 };
 
-async function syncs(context: BenchContext, times: Times): Promise<BenchResult> {
+async function syncs(context: BenchContext, writers: number, times: Times): Promise<BenchResult> {
   const bytes = 4_096;
-  const runs = await repeat(context, "limit: fdatasync", times.runs, () =>
-    writeAtOnce(context, 1, { kind: "sync", durability: "disk", bytes, seconds: times.seconds }),
+  const runs = await repeat(context, `limit: fdatasync, ${writers} at once`, times.runs, () =>
+    writeAtOnce(context, writers, { kind: "sync", durability: "disk", bytes, seconds: times.seconds }),
   );
   return {
     bench: "limit",
     series: "fdatasync",
-    parameters: { bytes, writers: 1 },
+    parameters: { bytes, writers },
     figures: figures(runs.map(asFigures)),
   };
 }
@@ -160,7 +162,7 @@ async function hops(context: BenchContext, way: HopTask["way"], times: Times): P
   };
 }
 
-/** The pipeline and the cluster in turn, so that what else the machine does meets both. */
+/** The two pipelines and the cluster in turn, so that what else the machine does meets both. */
 async function* compare(
   context: BenchContext,
   thread: LoadThread,
@@ -168,16 +170,22 @@ async function* compare(
   times: Times,
 ): AsyncGenerator<BenchResult> {
   const runs = await repeat(context, `limit: pipeline and cluster, ${describe(load)}`, times.runs, async () => ({
-    bare: await runPipeline(context, load, times.seconds),
+    bare: await runPipeline(context, load, times.seconds, "transactions"),
+    journal: await runPipeline(context, load, times.seconds, "journal"),
     cluster: await thread.run(context, load, times.seconds),
   }));
-  yield {
-    bench: "limit",
-    series: "bare pipeline",
-    parameters: { ...load },
-    figures: figures(runs.map(({ bare }) => bare.figures)),
-    distribution: together(runs.map(({ bare }) => bare.latencies)),
-  };
+  for (const [series, of] of [
+    ["bare pipeline", "bare"],
+    ["bare pipeline, journal", "journal"],
+  ] as const) {
+    yield {
+      bench: "limit",
+      series,
+      parameters: { ...load },
+      figures: figures(runs.map((run) => run[of].figures)),
+      distribution: together(runs.map((run) => run[of].latencies)),
+    };
+  }
   const result = loadResult(
     "limit",
     load,
@@ -188,15 +196,17 @@ async function* compare(
     figures: {
       ...result.figures,
       ...figures(
-        runs.map(({ bare, cluster }) => ({
+        runs.map(({ bare, journal, cluster }) => ({
           "throughput / pipeline": ratio(cluster.figures["commits/s"], bare.figures["commits/s"]),
           "p50 / pipeline": ratio(cluster.figures["p50 ms"], bare.figures["p50 ms"]),
+          "throughput / journal": ratio(cluster.figures["commits/s"], journal.figures["commits/s"]),
+          "p50 / journal": ratio(cluster.figures["p50 ms"], journal.figures["p50 ms"]),
         })),
       ),
     },
     notes: [
       ...(result.notes ?? []),
-      "The bare pipeline has the cluster's threads, ports, packed messages and transactions. It elects, checks, applies and keeps nothing, and its client has no promise a command.",
+      "The bare pipeline has the cluster's threads, ports and packed messages, and writes transactions of LMDB, or records of the journal that a store has in front of it. It elects, checks, applies and keeps nothing, and its client has no promise a command.",
     ],
   };
 }

@@ -1,6 +1,9 @@
 import type { Port } from "../../../actors/task.ts";
 import type { Durability } from "../../../storage/store.ts";
 
+/** What a write of the pipeline is: a transaction of LMDB, or a record in the journal that a store has in front of it. */
+export type PipelineWrites = "transactions" | "journal";
+
 /** Which thread of the bare pipeline this is: the peers and, as the supervisor's thread is in a cluster, the way between them. */
 export type PipelineTask =
   | {
@@ -10,6 +13,7 @@ export type PipelineTask =
       readonly peers: number;
       readonly path: string;
       readonly durability: Durability;
+      readonly writes: PipelineWrites;
       readonly router: Port;
       /** Of the leader. */
       readonly client: Port | undefined;

@@ -2,6 +2,7 @@ import { ring, rings, sleep } from "../../../actors/bell.ts";
 import { Mailbox } from "../../../actors/mailbox.ts";
 import { type Batch, parseBatches, stampBatch } from "../../../raft/entry.ts";
 import { noGate } from "../../../storage/gate.ts";
+import { openJournaled } from "../../../storage/journaled.ts";
 import { prepareFolder } from "../../../storage/lmdb-file.ts";
 import { openEnvironment } from "../../../storage/lmdb-records.ts";
 import type { Records } from "../../../storage/records.ts";
@@ -13,13 +14,14 @@ const LONG_MS = 1_000;
 
 /**
  * A thread of the bare pipeline: what a cluster does to its commands without all that makes it Raft. Nothing is checked,
- * elected, applied or kept in memory: packed messages go to the followers, all peers write them in transactions, and what a
+ * elected, applied or kept in memory: packed messages go to the followers, all peers write them to their disks, and what a
  * majority has is counted back to the client.
  */
 export default async function pipeline(task: PipelineTask): Promise<void> {
   if (task.role === "router") return route(task);
   prepareFolder(task.path);
-  const records = await openEnvironment({ path: task.path, durability: task.durability, gate: noGate });
+  const open = task.writes === "journal" ? openJournaled : openEnvironment;
+  const records = await open({ path: task.path, durability: task.durability, gate: noGate });
   try {
     if (task.role === "leader") lead(task, records);
     else follow(task, records);
@@ -125,7 +127,7 @@ function follow({ position, router, bells }: PeerTask, records: Records): void {
   }
 }
 
-/** In one transaction. */
+/** In one write. */
 function write(records: Records, batches: readonly Batch[]): void {
   records.commit(
     batches.map(({ firstIndex, bytes }) => ({ table: "log", key: firstIndex, value: bytes, append: true })),

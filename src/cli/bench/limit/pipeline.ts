@@ -10,16 +10,21 @@ import type { BenchContext } from "../bench.ts";
 import { Latencies } from "../latencies.ts";
 import { KEYS, type Load, type LoadRun } from "../load.ts";
 import { startSpan } from "../meter.ts";
-import type { PipelineReply, PipelineRequest, PipelineTask } from "./pipeline-protocol.ts";
+import type { PipelineReply, PipelineRequest, PipelineTask, PipelineWrites } from "./pipeline-protocol.ts";
 
 const TASK = "cli/bench/limit/pipeline-task";
 const MOST_BYTES = 1 << 20;
 
-/** Runs the closed loop of a load through the bare pipeline: threads, ports and transactions as a cluster has them, and no Raft. */
-export async function runPipeline(context: BenchContext, load: Load, seconds: number): Promise<LoadRun> {
+/** Runs the closed loop of a load through the bare pipeline: threads, ports and writes as a cluster has them, and no Raft. */
+export async function runPipeline(
+  context: BenchContext,
+  load: Load,
+  seconds: number,
+  writes: PipelineWrites,
+): Promise<LoadRun> {
   const folder = await mkdtemp(join(context.folder, "pipeline-"));
   try {
-    const threads = startThreads(folder, load);
+    const threads = startThreads(folder, load, writes);
     const client = new Client(load, threads.client, () => ring(threads.bells, 0));
     try {
       const early = threads.ended.then(() => Promise.reject(new Error("the pipeline ended early")));
@@ -35,7 +40,7 @@ export async function runPipeline(context: BenchContext, load: Load, seconds: nu
   }
 }
 
-function startThreads(folder: string, { peers, durability }: Load) {
+function startThreads(folder: string, { peers, durability }: Load, writes: PipelineWrites) {
   const bells = new SharedArrayBuffer((peers + 1) * Int32Array.BYTES_PER_ELEMENT);
   const client = new MessageChannel();
   const links = Array.from({ length: peers }, () => new MessageChannel());
@@ -43,7 +48,7 @@ function startThreads(folder: string, { peers, durability }: Load) {
     const role = position === 0 ? ("leader" as const) : ("follower" as const);
     const port = position === 0 ? client.port2 : undefined;
     const path = join(folder, `p${position + 1}`);
-    const task: PipelineTask = { role, position, peers, path, durability, router, client: port, bells };
+    const task: PipelineTask = { role, position, peers, path, durability, writes, router, client: port, bells };
     return runTask<void>(TASK, task, port === undefined ? [router] : [router, port]);
   });
   const ports = links.map(({ port1 }) => port1);
