@@ -13,7 +13,7 @@ export interface RecordReader extends ReadableRecords {
   /** How many records a table has, about. */
   count(table: Table): number;
   /** Why what is in the journal is not among the records, if it should be. */
-  readonly journalProblem: unknown;
+  readonly journalProblem: string | undefined;
   close(): Promise<void>;
 }
 
@@ -67,7 +67,7 @@ function atOneMoment(root: Root, tables: Partial<Tables>, path: string) {
   for (let attempt = 1; ; attempt++) {
     const transaction = root.useReadTransaction();
     const base = readingIn(tables, transaction);
-    let journalProblem: unknown;
+    let journalProblem: string | undefined;
     try {
       const pointer = journalPointer(base);
       if (pointer === null) return { records: base, journalProblem, transaction };
@@ -75,7 +75,7 @@ function atOneMoment(root: Root, tables: Partial<Tables>, path: string) {
       records.add(pendingWrites(path, pointer));
       return { records, journalProblem, transaction };
     } catch (error) {
-      journalProblem = error;
+      journalProblem = error instanceof Error ? error.message : String(error);
     }
     if (attempt === ATTEMPTS) return { records: base, journalProblem, transaction };
     transaction.done();

@@ -92,8 +92,7 @@ class Reading {
     const records = await openForReading(path);
     try {
       const { journalProblem } = records;
-      if (journalProblem !== undefined)
-        this.#problem(String(journalProblem instanceof Error ? journalProblem.message : journalProblem));
+      if (journalProblem !== undefined) this.#problem(journalProblem);
       const { problems, remarks } = this.report;
       const onEntry = (entry: EntryReport) => this.#entries.push(entry);
       const walk = inspectRecords(records, { depth, entries, onEntry });
