@@ -7,8 +7,8 @@ import { parseWithArguments, UsageError } from "./usage.ts";
 
 const HELP = `flotilla inspect <directory>: what is in the stores of a cluster, and whether they are sound
 
-The directory is that of a cluster, or of one peer's store. Nothing is changed in it. The cluster may be running. Each
-store is read in a process of its own, so a broken one is reported and ends nothing.
+The directory is that of a cluster, or of one peer's store. Nothing that is stored is changed. The cluster may be
+running. Each store is read in a process of its own, so a broken one is reported and ends nothing.
 
 Options:
   --entries <a..b>  also the entries of the log from index a to b; either may be left out

@@ -14,7 +14,7 @@ export interface StoreInspection extends Pick<ReadingOptions, "signal" | "onProg
 }
 
 /**
- * Reads all of a store, in a process of its own, and changes nothing in its folder. The store may be in use by others, here
+ * Reads all of a store, in a process of its own, and changes nothing that is stored. The store may be in use by others, here
  * or in another process, or be broken: then it is read as far as that goes.
  * @param path the store's folder.
  * @throws RaftError `ERR_STORAGE_FAILED` when its files cannot be read; `ERR_ABORTED` with the signal.

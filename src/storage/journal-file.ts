@@ -29,12 +29,11 @@ export class JournalFile {
    */
   constructor(path: string) {
     const file = journalFile(path);
-    if (!isWhole(file)) {
-      writeWhole(file, JOURNAL_BYTES);
-      sync(file);
-      // Windows keeps names safe by itself and opens no folders.
-      if (process.platform !== "win32") sync(dirname(file));
-    }
+    if (!isWhole(file)) writeWhole(file, JOURNAL_BYTES);
+    // Also when it was there: whoever made it may have died before it had done so.
+    sync(file);
+    // Windows keeps names safe by itself and opens no folders.
+    if (process.platform !== "win32") sync(dirname(file));
     this.#descriptor = openSync(file, "r+");
   }
 

@@ -18,6 +18,8 @@ import type { RecordWrite, Table } from "./records.ts";
 
 /** What a disk writes at once, and a page of the system's cache. */
 export const BLOCK_BYTES = 4_096;
+/** Of all that is said above; a journal of another one is left to the version that wrote it. */
+export const JOURNAL_FORMAT = 1;
 /** Bytes of a journal's id. */
 export const ID_BYTES = 8;
 
@@ -131,7 +133,10 @@ export function decodeJournalRecord(journal: Uint8Array, at: number, id: Uint8Ar
  * not come to its end, and nobody was told that it had.
  * @throws RaftError `ERR_STORAGE_CORRUPT` when there are later records behind one that is missing or broken.
  */
-export function readJournal(journal: Uint8Array, { id: hex, taken }: JournalPointer): RecordWrite[] {
+export function readJournal(
+  journal: Uint8Array,
+  { id: hex, taken }: Pick<JournalPointer, "id" | "taken">,
+): RecordWrite[] {
   const id = Buffer.from(hex, "hex");
   const writes: RecordWrite[] = [];
   let last = taken;

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
+import { RaftError } from "../raft/errors.ts";
 import { corrupt, decodeRecord } from "./codec.ts";
 import type { Gate } from "./gate.ts";
 import { JOURNAL_BYTES, JournalFile, journalBytes } from "./journal-file.ts";
-import { encodeJournalRecord, ID_BYTES, readJournal } from "./journal-format.ts";
+import { encodeJournalRecord, ID_BYTES, JOURNAL_FORMAT, readJournal } from "./journal-format.ts";
 import { type JournalPointer, metaWrite } from "./layout.ts";
 import { type EnvironmentOptions, openEnvironment } from "./lmdb-records.ts";
 import { Overlaid } from "./overlaid.ts";
@@ -42,7 +43,7 @@ export async function openJournaled(options: EnvironmentOptions): Promise<Record
     try {
       const id = randomBytes(ID_BYTES);
       // From here on nothing that stands in the file now counts.
-      base.commit([...pending, metaWrite("journal", { id: id.toString("hex"), taken: 0 })]);
+      base.commit([...pending, metaWrite("journal", pointerOf(id, 0))]);
       return new JournaledRecords(base, file, id, gate);
     } catch (error) {
       file.close();
@@ -60,8 +61,15 @@ export function journalPointer(records: Pick<ReadableRecords, "get">): JournalPo
   return record === undefined ? null : (decodeRecord("meta", "journal", record) as JournalPointer | null);
 }
 
-/** What the journal of a store holds that its tables do not. */
+/**
+ * What the journal of a store holds that its tables do not.
+ * @throws RaftError `ERR_STORAGE_CORRUPT`; `ERR_STORAGE_LOST` when another version wrote it.
+ */
 export function pendingWrites(path: string, pointer: JournalPointer): RecordWrite[] {
+  if (pointer.format !== JOURNAL_FORMAT) {
+    const text = `its journal was written by another version, in format ${pointer.format}; this one knows ${JOURNAL_FORMAT}`;
+    throw new RaftError("ERR_STORAGE_LOST", `the store was not closed, and ${text}`);
+  }
   const bytes = journalBytes(path);
   if (bytes === undefined) throw corrupt("the store was not closed, and its journal is not there, or was cut off");
   return readJournal(bytes, pointer);
@@ -79,7 +87,7 @@ class JournaledRecords implements Records {
   /** What stands in the file. What waits are views of it. */
   readonly #journal = new Uint8Array(JOURNAL_BYTES);
   readonly #overlaid: Overlaid;
-  /** Of the last record. */
+  /** Of the last record, or of what went past the journal. */
   #number = 0;
   /** Where the next one goes. */
   #at = 0;
@@ -133,8 +141,11 @@ class JournaledRecords implements Records {
     } catch {
       // Whoever opens the store next takes it over.
     } finally {
-      this.#gate.run(() => this.#file.close());
-      await this.#base.close();
+      try {
+        this.#gate.run(() => this.#file.close());
+      } finally {
+        await this.#base.close();
+      }
     }
   }
 
@@ -151,15 +162,18 @@ class JournaledRecords implements Records {
     return true;
   }
 
-  /** Puts what waits into the tables, and `writes` behind it; from then on the journal begins anew. */
+  /**
+   * Puts what waits into the tables, and `writes` behind it, which take a number as a record would: the journal, which begins
+   * anew, fits no tables but these.
+   */
   #takeOver(writes: readonly RecordWrite[]): void {
-    if (this.#overlaid.isEmpty) {
-      this.#base.commit(writes);
-      return;
-    }
-    const pointer = { id: this.#id.toString("hex"), taken: this.#number };
-    this.#base.commit([...this.#overlaid.writes(), ...writes, metaWrite("journal", pointer)]);
+    this.#number++;
+    this.#base.commit([...this.#overlaid.writes(), ...writes, metaWrite("journal", pointerOf(this.#id, this.#number))]);
     this.#overlaid.clear();
     this.#at = 0;
   }
+}
+
+function pointerOf(id: Buffer, taken: number): JournalPointer {
+  return { format: JOURNAL_FORMAT, id: id.toString("hex"), taken };
 }

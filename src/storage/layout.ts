@@ -22,9 +22,11 @@ export interface Meta {
 
 /** Which journal stands in front of the tables, see journal-format.ts, and how much of it they have. */
 export interface JournalPointer {
+  /** Of the journal's own layout. */
+  readonly format: number;
   /** Made at each opening, in hexadecimal digits. */
   readonly id: string;
-  /** The number of the last record that was taken over; they count from 1. */
+  /** The number of the last record that was taken over, or of what went past the journal behind it; they count from 1. */
   readonly taken: number;
 }
 

@@ -1,5 +1,5 @@
 import type { Database, RootDatabase, Transaction } from "lmdb";
-import { InvariantError } from "../raft/errors.ts";
+import { InvariantError, RaftError } from "../raft/errors.ts";
 import { journalPointer, pendingWrites } from "./journaled.ts";
 import { brokenFile } from "./lmdb-records.ts";
 import { MAX_TABLES, pageOf, type Tables } from "./lmdb-tables.ts";
@@ -18,14 +18,15 @@ export interface RecordReader extends ReadableRecords {
 }
 
 /**
- * Opens a store that others may have open and write to, in this process or another. It takes no part in their locks,
- * beyond a reader's slot. LMDB trusts what it reads, so a broken store can end the process here or at any read.
+ * Opens a store. LMDB trusts what it reads, so a broken one can end the process here or at any read.
  * @param path the store's folder; with a data file in it, and a lock file if nothing is to be made.
- * @throws RaftError `ERR_STORAGE_CORRUPT` when LMDB finds the file broken; whatever else it throws.
+ * @param isShared whether others may have it open and write to it, in this process or another. They wait meanwhile.
+ * @throws RaftError `ERR_STORAGE_CORRUPT` when LMDB finds the file broken; `ERR_STORAGE_FAILED` when a commit of others does
+ * not end; whatever else LMDB and the file system throw.
  */
-export async function openForReading(path: string): Promise<RecordReader> {
+export async function openForReading(path: string, isShared = true): Promise<RecordReader> {
   const { open } = await import("lmdb");
-  const root = whileNobodyCommits(path, () =>
+  const openRoot = () =>
     orBroken(() =>
       open<Uint8Array, string | number>({
         path,
@@ -34,8 +35,8 @@ export async function openForReading(path: string): Promise<RecordReader> {
         readOnly: true,
         maxDbs: MAX_TABLES,
       }),
-    ),
-  );
+    );
+  const root = isShared ? whileNobodyCommits(path, openRoot) : openRoot();
   try {
     const tables = openTables(root);
     const { records, journalProblem, transaction } = atOneMoment(root, tables, path);
@@ -75,7 +76,10 @@ function atOneMoment(root: Root, tables: Partial<Tables>, path: string) {
       records.add(pendingWrites(path, pointer));
       return { records, journalProblem, transaction };
     } catch (error) {
-      journalProblem = error instanceof Error ? error.message : String(error);
+      const problem = brokenFile(error) ?? error;
+      // What the system refuses says nothing about the store.
+      if (!(problem instanceof RaftError)) throw problem;
+      journalProblem = problem.message;
     }
     if (attempt === ATTEMPTS) return { records: base, journalProblem, transaction };
     transaction.done();

@@ -131,8 +131,11 @@ function lmdbRecords(
     async close() {
       for (const frozen of views) frozen.release();
       // With nothing but synchronous writes all of it happens in this call.
-      await native(() => root.close());
-      turns.close();
+      try {
+        await native(() => root.close());
+      } finally {
+        turns.close();
+      }
       if (durability === "process") sync(dataFile(path));
     },
   };

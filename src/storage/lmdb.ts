@@ -24,8 +24,8 @@ export interface LmdbStoreOptions extends StoreOptions {
 }
 
 /**
- * The store of a peer on disk: an LMDB environment of its own, with a journal in front of it, written only synchronously. With `durability: "disk"` a
- * save has reached the disk when it returns.
+ * The store of a peer on disk: an LMDB environment of its own, written only synchronously. With `durability: "disk"` it has a
+ * journal in front of it, and a save has reached the disk when it returns.
  */
 export class LmdbStore extends RecordStore {
   /**

@@ -88,8 +88,8 @@ class Reading {
   }
 
   async #records(): Promise<void> {
-    const { path, depth, entries } = this.#task;
-    const records = await openForReading(path);
+    const { path, depth, entries, write } = this.#task;
+    const records = await openForReading(path, write === undefined);
     try {
       const { journalProblem } = records;
       if (journalProblem !== undefined) this.#problem(journalProblem);
@@ -108,17 +108,22 @@ class Reading {
     await this.#sendEntries();
   }
 
-  /** A real write, of a record that stays as it is: it goes through the list of free pages and all the way to the disk. */
+  /**
+   * A real write, which goes through the list of free pages and all the way to the disk: what the journal holds is taken over
+   * into the tables, and one record is written as it is.
+   */
   async #write(path: string, durability: Durability): Promise<void> {
-    const records = await openJournaled({ path, durability, gate: noGate });
     try {
-      records.commit([metaWrite("format", readMeta(records, "format"))]);
+      const records = await openJournaled({ path, durability, gate: noGate });
+      try {
+        records.commit([metaWrite("format", readMeta(records, "format"))]);
+      } finally {
+        await records.close();
+      }
     } catch (error) {
       if (isCorrupt(error)) throw error;
       // A full disk, most likely. The store is sound, and whoever opens it will see for himself.
       this.#remark(`it could not be written to: ${error instanceof Error ? error.message : String(error)}`);
-    } finally {
-      await records.close().catch(() => {});
     }
   }
 

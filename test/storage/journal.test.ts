@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EMPTY_SAVE } from "../../src/raft/effects.ts";
+import { decodeRecord, encodeRecord } from "../../src/storage/codec.ts";
 import { plainEntries } from "../../src/storage/conformance/subject.ts";
 import { LmdbStore, noGate, type StoreOptions } from "../../src/storage/index.ts";
 import { JOURNAL_BYTES } from "../../src/storage/journal-file.ts";
@@ -226,17 +227,38 @@ describe("a store with a journal", () => {
     await expect(open(copy, { born: true })).rejects.toMatchObject({ code: "ERR_STORAGE_CORRUPT" });
   });
 
-  it("does not open with the tables of a time before its journal began anew", async () => {
-    const store = await open();
-    const before = left();
-    // Beyond what goes into the journal: all that waits is taken over with it.
-    appendSingles(store, lastBatch(store, 1), 3);
-    saveBatches(store, batchAfter(lastBatch(store, 4), { data: "x".repeat(JOURNAL_BYTES / 2) }));
-    appendSingles(store, lastBatch(store, 5), 2);
-    const after = left();
-    expect((await open(after, { born: true })).state.lastIndex).toBe(7);
-    cpSync(join(left(), "journal"), join(before, "journal"));
-    await expect(open(before, { born: true })).rejects.toMatchObject({ code: "ERR_STORAGE_CORRUPT" });
+  const LARGE = "x".repeat(JOURNAL_BYTES / 2);
+
+  it.each([0, 3])(
+    "does not open with the tables of a time before its journal began anew, with %i saves in it",
+    async (count) => {
+      const store = await open();
+      saveBatches(store, batchAfter(lastBatch(store, 1), { data: LARGE }));
+      const before = left();
+      // What is large goes past the journal, and all that waits there is taken over with it.
+      appendSingles(store, lastBatch(store, 2), count);
+      saveBatches(store, batchAfter(lastBatch(store, 2 + count), { data: LARGE }));
+      appendSingles(store, lastBatch(store, 3 + count), 2);
+      const after = left();
+      cpSync(join(after, "journal"), join(before, "journal"));
+      expect((await open(after, { born: true })).state.lastIndex).toBe(5 + count);
+      await expect(open(before, { born: true })).rejects.toMatchObject({ code: "ERR_STORAGE_CORRUPT" });
+    },
+  );
+
+  it("leaves a journal of another format to the version that wrote it", async () => {
+    const copy = await crashed();
+    const pointer = await withTables(copy, ({ meta }) => {
+      const found = decodeRecord("meta", "journal", meta.get("journal") ?? new Uint8Array()) as object;
+      meta.putSync("journal", encodeRecord("meta", "journal", { ...found, format: 2 }));
+      return found;
+    });
+    await expect(open(copy, { born: true })).rejects.toMatchObject({
+      code: "ERR_STORAGE_LOST",
+      message: expect.stringContaining("in format 2"),
+    });
+    await withTables(copy, ({ meta }) => meta.putSync("journal", encodeRecord("meta", "journal", pointer)));
+    expect((await open(copy, { born: true })).state.lastIndex).toBe(6);
   });
 
   it("is whole after a crash at any moment, while its journal fills and begins anew", async () => {

@@ -84,6 +84,18 @@ describe("records with writes on top of them", () => {
     );
   });
 
+  it("hand out bytes that stay what they are when those of the writes are used again", () => {
+    const bytes = Uint8Array.of(1, 2, 3);
+    const { overlaid } = both([], [{ table: "machine", key: "k1", value: bytes }]);
+    const read = [
+      overlaid.get("machine", "k1"),
+      overlaid.page({ from: "k", to: "l", limit: 9 })[0]?.value,
+      overlaid.freeze().page({ from: "k", to: "l", limit: 9 })[0]?.value,
+    ];
+    bytes.fill(0);
+    for (const value of read) expect(value).toEqual(Uint8Array.of(1, 2, 3));
+  });
+
   it("go on behind a page of the records below that is full", () => {
     const below = Array.from({ length: 5 }, (_, at): RecordWrite => {
       return { table: "machine", key: `k${at}`, value: new Uint8Array(400_000).fill(at) };

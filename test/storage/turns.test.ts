@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, writeSync } from "node:fs";
 import { expect, it, onTestFinished } from "vitest";
 import { turnsFile, WriterTurns, whileNobodyCommits } from "../../src/storage/turns.ts";
 import { temporaryFolder } from "./fixtures/stores.ts";
@@ -16,6 +17,13 @@ function writer(path: string): WriterTurns {
   const turns = new WriterTurns(path);
   onTestFinished(() => turns.close());
   return turns;
+}
+
+/** Writes what a process has left there. */
+function say(path: string, place: number, value: number): void {
+  const descriptor = openSync(turnsFile(path), "r+");
+  writeSync(descriptor, Float64Array.of(value), 0, 8, 8 * place);
+  closeSync(descriptor);
 }
 
 /** Resolves while another thread has its turn. */
@@ -46,14 +54,23 @@ it("who opens the store does so when the one who writes has committed", async ()
   expect(whileNobodyCommits(path, () => Atomics.load(word, 0))).toBe(2);
 });
 
-it("both go on though the other one has died in its turn", () => {
+it("who opens the store does not wait for a process that was killed while it committed", () => {
   const path = folder();
   writer(path);
-  const descriptor = openSync(turnsFile(path), "r+");
-  writeSync(descriptor, Uint8Array.of(1), 0, 1, 0);
+  const { pid } = spawnSync(process.execPath, ["--version"]);
+  say(path, 0, pid);
   expect(whileNobodyCommits(path, () => "opened")).toBe("opened");
-  writeSync(descriptor, Float64Array.of(Date.now() + 100), 0, 8, 80);
-  expect(writer(path).run(() => "committed")).toBe("committed");
+});
+
+it("who writes waits for one that was killed while it opened the store, but not for long", () => {
+  const path = folder();
+  const until = Date.now() + 200;
+  const turns = writer(path);
+  say(path, 10, until);
+  expect(turns.run(() => Date.now())).toBeGreaterThanOrEqual(until);
+  // Of a time when the clock was wrong.
+  say(path, 10, Date.now() + 3_600_000);
+  expect(turns.run(() => "committed")).toBe("committed");
 });
 
 it("who opens a store that nobody has written to makes no file", () => {
