@@ -261,7 +261,7 @@ describe("a store with a journal", () => {
     expect((await open(copy, { born: true })).state.lastIndex).toBe(6);
   });
 
-  it("is whole after a crash at any moment, while its journal fills and begins anew", async () => {
+  it("is whole after a crash between any two saves, while its journal fills and begins anew", async () => {
     const store = await open();
     let last = lastBatch(store, 1);
     // A save takes a block at least: more than two rounds.
