@@ -3,10 +3,9 @@ import { setImmediate as pause } from "node:timers/promises";
 import { RaftError } from "../raft/errors.ts";
 import { noGate } from "./gate.ts";
 import { inspectRecords } from "./inspect.ts";
-import { openJournaled } from "./journaled.ts";
-import { metaWrite, readMeta } from "./layout.ts";
 import { dataFile, hasDataFile, prepareFolder } from "./lmdb-file.ts";
 import { openForReading } from "./lmdb-reader.ts";
+import { openEnvironment } from "./lmdb-records.ts";
 import { checkPages } from "./pages.ts";
 import type { ReadingNotice, ReadingTask } from "./read-store.ts";
 import { isFull } from "./room.ts";
@@ -109,21 +108,21 @@ class Reading {
   }
 
   /**
-   * A real write, which goes through the list of free pages and all the way to the disk: what the journal holds is taken over
-   * into the tables, and one record is written as it is.
+   * A real write, of a record that stays as it is: it goes through the list of free pages and all the way to the disk. The
+   * journal is left alone: this process may outlive the app for a moment, in which another has the store already.
    */
   async #write(path: string, durability: Durability): Promise<void> {
+    const records = await openEnvironment({ path, durability, gate: noGate });
     try {
-      const records = await openJournaled({ path, durability, gate: noGate });
-      try {
-        records.commit([metaWrite("format", readMeta(records, "format"))]);
-      } finally {
-        await records.close();
-      }
+      const value = records.get("meta", "format");
+      // In a store that is that new no page was ever freed.
+      if (value !== undefined) records.commit([{ table: "meta", key: "format", value }]);
     } catch (error) {
       if (isCorrupt(error)) throw error;
       // A full disk, most likely. The store is sound, and whoever opens it will see for himself.
       this.#remark(`it could not be written to: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      await records.close().catch(() => {});
     }
   }
 

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { seededRandom } from "../../src/raft/random.ts";
@@ -34,7 +35,7 @@ export async function exits({ times, seed, dist }: SoakOptions, limitMs = LIMIT_
     }
   } finally {
     // A process that was reading a store for the last app may end a moment after it.
-    rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
   return { exits: times, acknowledged, "process.exit to the end of the process": distribution(took) };
 }

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { seededRandom } from "../../src/raft/random.ts";
@@ -31,7 +32,7 @@ export async function sigkills({ times, seed, dist }: SoakOptions) {
       const supervisor = await Supervisor.start({ directory });
       await audit(supervisor, histories).finally(() => supervisor.stop());
     } finally {
-      rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+      await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     }
     acknowledged += histories.reduce((sum, history) => sum + history.acknowledged.length, 0);
   }
