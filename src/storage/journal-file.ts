@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { sync } from "./lmdb-file.ts";
+import { join } from "node:path";
+import { sync, syncNames } from "./lmdb-file.ts";
 import { writeWhole } from "./room.ts";
 
 /** How long a journal is; a store keeps as much in memory. */
@@ -32,8 +32,7 @@ export class JournalFile {
     if (!isWhole(file)) writeWhole(file, JOURNAL_BYTES);
     // Also when it was there: whoever made it may have died before it had done so.
     sync(file);
-    // Windows keeps names safe by itself and opens no folders.
-    if (process.platform !== "win32") sync(dirname(file));
+    syncNames(path);
     this.#descriptor = openSync(file, "r+");
   }
 

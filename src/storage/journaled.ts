@@ -27,7 +27,8 @@ const MOST_REMOVALS = 1_024;
  * The records of the store in the folder `path`, whatever its last user has left of it. With durability `disk` they have a
  * journal: LMDB waits for the disk twice in a commit, for its pages and then for the one that names them; a journal waits
  * once.
- * @throws RaftError `ERR_STORAGE_CORRUPT`; whatever else LMDB and the file system throw.
+ * @throws RaftError `ERR_STORAGE_CORRUPT`; `ERR_STORAGE_LOST` when another version's journal waits in it; whatever else
+ * LMDB and the file system throw.
  */
 export async function openJournaled(options: EnvironmentOptions): Promise<Records> {
   const { path, durability, gate } = options;

@@ -43,10 +43,14 @@ const LOCK_BYTES = 16_384;
 
 /** LMDB syncs its file, but not the names that lead to it. */
 export function syncFolders(path: string): void {
+  syncNames(path);
+  syncNames(dirname(path));
+}
+
+/** Waits until the names in a folder are on the disk. */
+export function syncNames(folder: string): void {
   // Windows keeps names safe by itself and opens no folders.
-  if (process.platform === "win32") return;
-  sync(path);
-  sync(dirname(path));
+  if (process.platform !== "win32") sync(folder);
 }
 
 /** Waits until all that was written to a file is on the disk. */

@@ -35,10 +35,7 @@ export class Overlaid implements ReadableRecords {
     return this.#removals;
   }
 
-  get isEmpty(): boolean {
-    return this.#numbered.length === 0 && this.#changes.meta.size === 0 && this.#changes.machine.size === 0;
-  }
-
+  /** Puts them on top, in their order. The bytes stay the caller's, who leaves them as they are until `clear()`. */
   add(writes: readonly RecordWrite[]): void {
     for (const write of writes) {
       const { table, key, value } = write;
@@ -48,6 +45,7 @@ export class Overlaid implements ReadableRecords {
     }
   }
 
+  /** Forgets what was added: the records below have it now. */
   clear(): void {
     for (const changes of Object.values(this.#changes)) changes.clear();
     this.#numbered = [];

@@ -17,7 +17,7 @@ export interface BenchCluster extends AsyncDisposable {
    * How often all peers have written so far, a record to the journal or a transaction of LMDB; with durability "disk" each
    * waited for the disk. Undefined when a file cannot be read soundly.
    */
-  transactions(): number | undefined;
+  writes(): number | undefined;
   /** What the peers' files take on the disk, in MB. */
   diskMb(): Promise<number>;
 }
@@ -37,8 +37,8 @@ export async function startCluster(
   const paths = supervisor.peers.map(({ id }) => join(directory, id));
   const cluster: BenchCluster = {
     supervisor,
-    transactions: () => {
-      const counts = paths.map(transactionsOf).filter((count) => count !== undefined);
+    writes: () => {
+      const counts = paths.map(writesOf).filter((count) => count !== undefined);
       return counts.length < paths.length ? undefined : counts.reduce((sum, count) => sum + count, 0);
     },
     async diskMb() {
@@ -67,7 +67,7 @@ export async function startCluster(
 /** How often a file is read while its peer writes to it, before it is given up. */
 const ATTEMPTS = 5;
 
-function transactionsOf(path: string): number | undefined {
+function writesOf(path: string): number | undefined {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const { value } = checkPages(path, "metas").next();
     if (typeof value !== "object" || value.problems.length > 0) continue;

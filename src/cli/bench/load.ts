@@ -49,14 +49,14 @@ export async function runLoad(
       seconds,
       signal: context.signal,
       onBegin: () => {
-        before = cluster.transactions();
+        before = cluster.writes();
       },
       onEnd: () => {
-        after = cluster.transactions();
+        after = cluster.writes();
       },
     },
   );
-  const transactions = before === undefined || after === undefined ? undefined : after - before;
+  const writes = before === undefined || after === undefined ? undefined : after - before;
   return {
     latencies,
     failure,
@@ -65,7 +65,7 @@ export async function runLoad(
       "p50 ms": latencies.quantile(0.5),
       "p99 ms": latencies.quantile(0.99),
       "p99.9 ms": latencies.quantile(0.999),
-      [durability === "disk" ? "fsyncs/s" : "transactions/s"]: transactions && transactions / span.seconds,
+      [durability === "disk" ? "fsyncs/s" : "transactions/s"]: writes && writes / span.seconds,
       "CPU µs a command": (span.cpuSeconds * 1e6) / done,
       "cores busy": span.cpuSeconds / span.seconds,
       ...clientShare(span, done, generatorMicros),
