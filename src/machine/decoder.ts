@@ -18,6 +18,9 @@ const MOST_KNOWN_BYTES = 16;
 const knownBytes = Array.from({ length: KNOWN_STRINGS }, () => new Uint8Array());
 const known = new Array<string>(KNOWN_STRINGS).fill("");
 
+/** A text of no more bytes takes less to make here than to call for. */
+const MOST_SHORT_BYTES = 12;
+
 /** A number that is read, from big-endian to little-endian. */
 const reversed = new Uint8Array(8);
 
@@ -46,12 +49,27 @@ export class Decoder {
    * @throws RangeError when it does not, and what `readRare` throws.
    */
   decode(buffer: ArrayBufferLike, start: number, end: number): unknown {
-    if (this.#source.buffer !== buffer) this.#source = new Uint8Array(buffer);
-    this.#at = start;
-    this.#end = end;
+    this.#begin(buffer, start, end);
     const value = this.#value();
     if (this.#at !== end) throw new RangeError(`a value ends at ${this.#at}, and its bytes at ${end}`);
     return value;
+  }
+
+  /**
+   * The first element of the array, of no more than 15, that lies from `start` to `end` of `buffer`; the others are not looked at.
+   * @throws RangeError when there is none, and what `readRare` throws.
+   */
+  first(buffer: ArrayBufferLike, start: number, end: number): unknown {
+    this.#begin(buffer, start, end);
+    const type = this.#byte();
+    if (type <= 0x90 || type >= 0xa0) throw new RangeError(`no array of 1 to 15 begins with the byte ${type}`);
+    return this.#value();
+  }
+
+  #begin(buffer: ArrayBufferLike, start: number, end: number): void {
+    if (this.#source.buffer !== buffer) this.#source = new Uint8Array(buffer);
+    this.#at = start;
+    this.#end = end;
   }
 
   #value(): unknown {
@@ -143,7 +161,10 @@ export class Decoder {
   }
 
   #text(length: number): string {
-    return utf8Slice.call(this.#source, this.#take(length), this.#at);
+    const start = this.#take(length);
+    const source = this.#source;
+    if (length <= MOST_SHORT_BYTES && isAscii(source, start, this.#at)) return shortText(source, start, this.#at);
+    return utf8Slice.call(source, start, this.#at);
   }
 
   #known(start: number, length: number): string {
@@ -210,4 +231,32 @@ export class Decoder {
     if (size > this.#end - this.#at)
       throw new RangeError(`${size} bytes at ${this.#at}, and the end is at ${this.#end}`);
   }
+}
+
+function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
+  let all = 0;
+  for (let at = start; at < end; at++) all |= bytes[at] as number;
+  return all < 0x80;
+}
+
+/** Of a text of ASCII. */
+function shortText(bytes: Uint8Array, start: number, end: number): string {
+  let text = "";
+  let at = start;
+  for (; at + 4 <= end; at += 4)
+    text += String.fromCharCode(unit(bytes, at), unit(bytes, at + 1), unit(bytes, at + 2), unit(bytes, at + 3));
+  switch (end - at) {
+    case 1:
+      return text + String.fromCharCode(unit(bytes, at));
+    case 2:
+      return text + String.fromCharCode(unit(bytes, at), unit(bytes, at + 1));
+    case 3:
+      return text + String.fromCharCode(unit(bytes, at), unit(bytes, at + 1), unit(bytes, at + 2));
+    default:
+      return text;
+  }
+}
+
+function unit(bytes: Uint8Array, at: number): number {
+  return bytes[at] as number;
 }

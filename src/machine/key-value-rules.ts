@@ -27,7 +27,7 @@ const MAX_PAGE = 1_000;
 /** About how large an answer of many entries may grow before it is cut. */
 const PAGE_BYTES = 1 << 20;
 
-/** What stands at a key. Never written to again. */
+/** What stands at a key. Never written to again. May be more than its fields, and so unfit to be an answer. */
 export type Cell = KeyValueEntry;
 
 /** The entries of a map. */
@@ -117,7 +117,7 @@ export function answer(cells: Cells, query: KeyValueQuery, history: ChangeHistor
     case "get":
       return cells.get(check(query).key)?.value;
     case "entry":
-      return cells.get(check(query).key);
+      return entryOf(cells.get(check(query).key));
     case "keys":
       checkText("keys", "prefix", query.prefix);
       return Array.from(beginningWith(cells, query.prefix ?? "", query.prefix ?? ""), ({ key }) => key);
@@ -198,10 +198,15 @@ function scan(cells: Cells, { prefix = "", from = "", to, limit = DEFAULT_PAGE }
     const { key } = cell;
     if (to !== undefined && key >= to) break;
     if (entries.length >= limit || bytes > PAGE_BYTES) return { entries, next: key };
-    entries.push(cell);
-    bytes += key.length + sizeOf(cell.value);
+    const { value, version } = cell;
+    entries.push({ key, value, version });
+    bytes += key.length + sizeOf(value);
   }
   return { entries, next: undefined };
+}
+
+function entryOf(cell: Cell | undefined): KeyValueEntry | undefined {
+  return cell && { key: cell.key, value: cell.value, version: cell.version };
 }
 
 function* beginningWith(cells: Cells, from: string, prefix: string): Generator<Cell> {

@@ -1,9 +1,9 @@
 import { inspect } from "node:util";
 import { ChangeHistory } from "./change-history.ts";
-import { decode } from "./codec.ts";
+import { decodeFirst, decodeWithin } from "./codec.ts";
 import { answer, type Cell, type Cells, carryOut, chunks, type WritableCells } from "./key-value-rules.ts";
 import type { KeyValueAnswer, KeyValueCommand, KeyValueQuery, KeyValueResult } from "./key-value-types.ts";
-import { readRecords } from "./records.ts";
+import { findRecords } from "./records.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 import type { ApplyContext, StateMachine } from "./state-machine.ts";
 
@@ -47,15 +47,15 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
   restore(source: Iterable<Uint8Array>): void {
     const cells = new Map<string, Cell>();
     let head: readonly [count: number, index: number] | undefined;
-    for (const record of readRecords(source)) {
+    for (const { bytes, start, end } of findRecords(source)) {
       if (head === undefined) {
         // The first version of the format has the count alone, and no versions of keys.
-        const first = decode(record) as number | readonly [number, number];
+        const first = decodeWithin(bytes, start, end) as number | readonly [number, number];
         head = typeof first === "number" ? [first, 0] : first;
         continue;
       }
-      const [key, value, version = 1] = decode(record) as [string, unknown, number?];
-      cells.set(key, { key, value, version });
+      const cell = new RestoredCell(bytes, start, end);
+      cells.set(cell.key, cell);
     }
     if (head?.[0] !== cells.size) {
       throw new Error(`a snapshot that ends after ${cells.size} of ${inspect(head?.[0])} entries`);
@@ -104,5 +104,35 @@ class MemoryCells implements Cells, WritableCells {
     }
     if (this.#sorted !== undefined && !this.#cells.has(key)) this.#sorted.add(key);
     this.#cells.set(key, cell);
+  }
+}
+
+/**
+ * What stands at a key since a snapshot was restored. Most of a large state is not looked at for long: it stays as it came,
+ * bytes outside of the collector's heap, and only keys are made into strings. A whole chunk stays as long as one of its cells.
+ */
+class RestoredCell implements Cell {
+  readonly key: string;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    this.key = decodeFirst(bytes, start, end) as string;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  get value(): unknown {
+    return this.#record()[1];
+  }
+
+  get version(): number {
+    return this.#record()[2] ?? 1;
+  }
+
+  #record(): readonly [key: string, value: unknown, version?: number] {
+    return decodeWithin(this.#bytes, this.#start, this.#end) as [string, unknown, number?];
   }
 }

@@ -34,11 +34,26 @@ export function* joinRecords(records: Iterable<Uint8Array>): Generator<Uint8Arra
   if (filled > 0) yield chunk.subarray(0, filled);
 }
 
+/** Where a record lies. */
+interface RecordPlace {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * The records of `joinRecords`, however their bytes are cut into chunks by now.
  * @throws Error when the bytes end within a record.
  */
 export function* readRecords(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
+  for (const { bytes, start, end } of findRecords(chunks)) yield bytes.subarray(start, end);
+}
+
+/**
+ * {@link readRecords} without a view for each: most of a chunk's records lie in that chunk, the others in a copy.
+ * @throws Error when the bytes end within a record.
+ */
+export function* findRecords(chunks: Iterable<Uint8Array>): Generator<RecordPlace> {
   let pieces: Uint8Array[] = [];
   let have = 0;
   let need = LENGTH_BYTES;
@@ -53,7 +68,7 @@ export function* readRecords(chunks: Iterable<Uint8Array>): Generator<Uint8Array
     let offset = 0;
     need = recordBytes(offset);
     while (offset + need <= bytes.byteLength) {
-      yield bytes.subarray(offset + LENGTH_BYTES, offset + need);
+      yield { bytes, start: offset + LENGTH_BYTES, end: offset + need };
       offset += need;
       need = recordBytes(offset);
     }

@@ -27,7 +27,10 @@ export interface StateMachine<Command = unknown, Result = unknown, Query = unkno
   query(query: Query): Answer;
   /** A frozen view of the state: bytes, or chunks that are pulled later, while further commands are applied. */
   snapshot(): Uint8Array | Iterable<Uint8Array>;
-  /** Replaces the whole state by that of a snapshot; builds it aside first, so that a throw changes nothing. */
+  /**
+   * Replaces the whole state by that of a snapshot; builds it aside first, so that a throw changes nothing. The chunks are
+   * the machine's to keep.
+   */
   restore(chunks: Iterable<Uint8Array>): void;
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Applied } from "../../src/machine/apply.ts";
-import { decode, decodeResults, encode, encodeResults, pack } from "../../src/machine/codec.ts";
+import { decode, decodeFirst, decodeResults, encode, encodeResults, pack } from "../../src/machine/codec.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 
 const NO_LIMIT = Number.POSITIVE_INFINITY;
@@ -192,6 +192,25 @@ describe("encode and decode", () => {
         expect(decode(whole.subarray(0, bytes.byteLength))).toStrictEqual([value, "end"]);
       }),
     );
+  });
+
+  test("short texts come back, with a character beyond ASCII at any place of them or at none", () => {
+    for (let length = 0; length <= 16; length++) {
+      const text = "abcdefghijklmnop\x7f".slice(-length || 17);
+      for (const odd of ["é", "\ufeff", "😀", "\0"]) {
+        const all = Array.from({ length: length + 1 }, (_, at) => text.slice(0, at) + odd + text.slice(at));
+        expect(decode(pack([text, ...all]))).toStrictEqual([text, ...all]);
+      }
+    }
+  });
+
+  test("the first element of an array is decoded without the others", () => {
+    const whole = pack([["one", 1], { two: 2 }]);
+    const bytes = Uint8Array.of(7, ...whole.subarray(0, -1), 0xc1);
+    expect(decodeFirst(bytes, 1, bytes.byteLength)).toEqual(["one", 1]);
+    for (const other of [pack([]), pack("text"), new Uint8Array()]) {
+      expect(() => decodeFirst(other, 0, other.byteLength)).toThrow("that are no encoded array");
+    }
   });
 
   test("a view is decoded alone, whatever else its buffer holds", () => {

@@ -151,6 +151,29 @@ describe.each(KINDS)("%s", (_, make) => {
     );
   });
 
+  test("a restored map does and answers what the other would", () => {
+    fc.assert(
+      fc.property(fc.array(commands), fc.array(commands), (before, after) => {
+        const map = make();
+        for (const command of before) applied(map, command);
+        const restored = make();
+        restored.restore(map.snapshot());
+        const again = make();
+        again.restore(restored.snapshot());
+        const results = after.map((command) => applied(map, command));
+        const entries = map.query({ op: "scan" });
+        for (const other of [restored, again]) {
+          expect(after.map((command) => applied(other, command))).toStrictEqual(results);
+          expect(other.query({ op: "scan" })).toStrictEqual(entries);
+          expect(other.query({ op: "digest" })).toBe(map.query({ op: "digest" }));
+          for (const key of ["a", "é", "__proto__"]) {
+            expect(other.query({ op: "entry", key })).toStrictEqual(map.query({ op: "entry", key }));
+          }
+        }
+      }),
+    );
+  });
+
   test("a snapshot of many chunks survives being cut anew", () => {
     const map = make();
     for (let at = 0; at < 3_000; at++) map.apply({ op: "put", key: `k${at}`, value: "v".repeat(100) });
