@@ -39,6 +39,11 @@ export class Log {
   #cachedBytes = 0;
   /** Of `#cached`, the last ones that no save has carried yet. */
   #unsaved: Batch[] = [];
+  /**
+   * What `read` got from the store last: a batch is often more than one message takes, and would be read and checked as a whole
+   * for each of them.
+   */
+  #held: readonly Batch[] = [];
   #truncatedFrom: number | undefined;
   #compactedTo: number | undefined;
   #resetTo: SnapshotInfo | undefined;
@@ -147,6 +152,7 @@ export class Log {
       () => `cannot cut at ${index} a log of ${this.#firstIndex}..${this.#lastIndex}`,
     );
     const firstUnsaved = this.#unsaved[0]?.firstIndex ?? this.#lastIndex + 1;
+    if (index <= (this.#held.at(-1)?.lastIndex ?? 0)) this.#held = [];
     if (index < firstUnsaved) this.#truncatedFrom = Math.min(this.#truncatedFrom ?? index, index);
     const kept = index === this.#firstIndex ? undefined : this.#endingAt(index - 1);
     this.#unsaved = cut(this.#unsaved, index, kept);
@@ -180,6 +186,7 @@ export class Log {
   resetTo(snapshot: SnapshotInfo): void {
     this.#cached = [];
     this.#cachedBytes = 0;
+    this.#held = [];
     this.#unsaved = [];
     this.#truncatedFrom = undefined;
     this.#compactedTo = undefined;
@@ -191,17 +198,23 @@ export class Log {
     this.#firstPosition = this.#endPosition;
   }
 
-  /** The entries `from..to`, fewer at the end when they take more than `maxBytes`, but at least one. */
+  /** Whether the entry at `index` is in memory; one that is not has to be read from the store. */
+  isCached(index: number): boolean {
+    return index >= this.#cachedFrom;
+  }
+
+  get #cachedFrom(): number {
+    return this.#cached[0]?.firstIndex ?? this.#lastIndex + 1;
+  }
+
+  /** The entries `from..to`, fewer at the end when they take more than `maxBytes` or do not lie together; at least one. */
   read(from: number, to: number, maxBytes = Number.POSITIVE_INFINITY): Batch[] {
     invariant(
       from >= this.#firstIndex && to <= this.#lastIndex && from <= to,
       () => `cannot read ${from}..${to} of a log of ${this.#firstIndex}..${this.#lastIndex}`,
     );
-    const cachedFrom = this.#cached[0]?.firstIndex ?? this.#lastIndex + 1;
-    const evicted = from < cachedFrom;
-    const source = evicted ? this.#read(from, Math.min(maxBytes, this.#cacheBytes)) : this.#cached;
-    // Beyond, the store may still hold what was cut here since the last save.
-    const end = evicted ? Math.min(to, cachedFrom - 1) : to;
+    const source = this.isCached(from) ? this.#cached : this.#fromStore(from, maxBytes);
+    const end = Math.min(to, source.at(-1)?.lastIndex ?? 0);
     const batches: Batch[] = [];
     let bytes = 0;
     for (let at = findBatch(source, from); at < source.length; at++) {
@@ -223,11 +236,25 @@ export class Log {
    * @param maxBytes of what is not in memory, about so much is fetched.
    */
   batchesFrom(from: number, maxBytes: number): readonly Batch[] {
-    const cachedFrom = this.#cached[0]?.firstIndex ?? this.#lastIndex + 1;
-    if (from >= cachedFrom) return this.#cached.slice(findBatch(this.#cached, from));
-    const stored = this.#read(from, maxBytes).filter((batch) => batch.firstIndex < cachedFrom);
+    if (this.isCached(from)) return this.#cached.slice(findBatch(this.#cached, from));
+    return this.#evicted(from, maxBytes);
+  }
+
+  /** Batches of the store, of which the first holds the entry at `from`. None reaches what is in memory. */
+  #evicted(from: number, maxBytes: number): readonly Batch[] {
+    const last = this.#cachedFrom - 1;
     // Beyond, the store may still hold what was cut here since the last save.
-    return stored.map((batch) => sliceBatch(batch, batch.firstIndex, cachedFrom - 1));
+    const stored = this.#read(from, maxBytes).filter((batch) => batch.firstIndex <= last);
+    return stored.map((batch) => sliceBatch(batch, batch.firstIndex, last));
+  }
+
+  /** The same, but what was got before is not read again. */
+  #fromStore(from: number, maxBytes: number): readonly Batch[] {
+    const [first] = this.#held;
+    const last = this.#held.at(-1);
+    const isHeld = first !== undefined && last !== undefined && from >= first.firstIndex && from <= last.lastIndex;
+    if (!isHeld) this.#held = this.#evicted(from, Math.min(maxBytes, this.#cacheBytes));
+    return this.#held;
   }
 
   /** Whether the next save has to carry anything of the log. */
@@ -275,7 +302,7 @@ export class Log {
 
   /** The batch that holds `index`; it may have been evicted. */
   #holding(index: number): Batch {
-    const source = index >= (this.#cached[0]?.firstIndex ?? this.#lastIndex + 1) ? this.#cached : this.#read(index, 1);
+    const source = this.isCached(index) ? this.#cached : this.#read(index, 1);
     const batch = source[findBatch(source, index)];
     invariant(batch !== undefined, () => `entry ${index} cannot be read`);
     return batch;

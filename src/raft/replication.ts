@@ -87,6 +87,12 @@ function lacksCommitNews(state: State, progress: Progress): boolean {
   return progress.state === "replicate" && progress.sentCommit < state.commitIndex;
 }
 
+/**
+ * How much of what the limits allow a follower is sent when that is not in memory: to read it takes the leader's time, while
+ * all others wait.
+ */
+const STORED_PART = 1 / 4;
+
 /** @returns whether anything went out. */
 function sendEntries(state: State, progress: Progress): boolean {
   const { log, options } = state;
@@ -96,11 +102,10 @@ function sendEntries(state: State, progress: Progress): boolean {
   }
   if (progress.state === "snapshot") return progress.hasRoom(1, 1) && sendChunks(state, progress);
   let any = false;
-  while (
-    progress.nextIndex <= log.lastIndex &&
-    progress.hasRoom(options.maxInflightMessages, options.maxInflightBytes)
-  ) {
-    const batches = log.read(progress.nextIndex, log.lastIndex, options.maxMessageBytes);
+  while (progress.nextIndex <= log.lastIndex) {
+    const part = log.isCached(progress.nextIndex) ? 1 : STORED_PART;
+    if (!progress.hasRoom(options.maxInflightMessages, part * options.maxInflightBytes)) break;
+    const batches = log.read(progress.nextIndex, log.lastIndex, part * options.maxMessageBytes);
     const last = batches.at(-1);
     invariant(last !== undefined, () => `entry ${progress.nextIndex} cannot be read`);
     sendAppend(state, progress, batches);

@@ -316,6 +316,10 @@ const APPLYING: readonly Mutant[] = [
     "        this.#save(effects.save);\n",
     "        try {\n          this.#save(effects.save);\n        } catch (error) {\n          if (!(error instanceof Error && error.name === 'RaftError')) throw error;\n        }\n",
   ]),
+  mutant("raft/log.ts", "a leader sends what it read before that was cut off", [
+    "    if (index <= (this.#held.at(-1)?.lastIndex ?? 0)) this.#held = [];\n",
+    "",
+  ]),
   mutant("actors/applier.ts", "a peer applies what is not committed", [
     "Math.min(this.#fetched.at(-1)?.lastIndex ?? 0, raft.commitIndex)",
     "this.#fetched.at(-1)?.lastIndex ?? 0",

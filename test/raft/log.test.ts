@@ -275,6 +275,28 @@ describe("the log (§5.3)", () => {
     expect(pair.disk.reads).toBe(1);
   });
 
+  it("reads a batch from the store once, however many messages it takes", () => {
+    const pair = new Pair(0);
+    pair.append(5, false);
+    pair.save();
+    pair.disk.reads = 0;
+    for (let index = 2; index <= 6; index++) {
+      expect(texts(pair.log.read(index, 6, 1))).toEqual(pair.twin.texts(index, index));
+    }
+    expect(pair.disk.reads).toBe(1);
+  });
+
+  it("reads again what was cut and written anew since it was read", () => {
+    const pair = new Pair(0);
+    pair.append(5, false);
+    pair.save();
+    pair.log.read(3, 3, 1);
+    pair.truncateFrom(4);
+    pair.append(2, true);
+    pair.save();
+    expect(texts(pair.log.read(4, 5))).toEqual(pair.twin.texts(4, 5));
+  });
+
   it("never evicts what no save has carried", () => {
     const pair = new Pair(0);
     for (let i = 0; i < 5; i++) pair.append(1, false);

@@ -295,6 +295,22 @@ describe("§5.3 what a leader sends", () => {
     expect(peer.disk.reads).toBeGreaterThan(0);
   });
 
+  it("of what memory no longer holds a quarter goes out at once", () => {
+    const sentAtOnce = (cacheBytes: number) => {
+      const peer = replicating({ maxMessageBytes: 800, maxInflightBytes: 1600, cacheBytes });
+      const sent = Array.from({ length: 60 }, (_, at) => appends(peer.propose(`${at}`), "b")).flat();
+      const more = appends(peer.receive("b", success(sent.at(-1) ?? appendEntries())), "b");
+      return more.map(({ batches }) => batches.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
+    };
+    const fromMemory = sentAtOnce(1e6);
+    const fromStore = sentAtOnce(0);
+    expect(Math.max(...fromMemory)).toBeGreaterThan(600);
+    expect(Math.max(...fromStore)).toBeLessThanOrEqual(200);
+    const sum = (bytes: number[]) => bytes.reduce((total, each) => total + each, 0);
+    expect(sum(fromMemory)).toBeGreaterThan(1200);
+    expect(sum(fromStore)).toBeLessThanOrEqual(600);
+  });
+
   it("a dead follower never holds up the others", () => {
     const peer = replicating({ maxInflightMessages: 4 });
     for (let i = 0; i < 100; i++) {
