@@ -27,8 +27,11 @@ const MAX_PAGE = 1_000;
 /** About how large an answer of many entries may grow before it is cut. */
 const PAGE_BYTES = 1 << 20;
 
-/** What stands at a key. Never written to again. May be more than its fields, and so unfit to be an answer. */
-export type Cell = KeyValueEntry;
+/** What stands at a key. Never written to again. */
+export interface Cell extends KeyValueEntry {
+  /** The entry as plain data, of a cell that makes it when it is asked for. */
+  entry?(): KeyValueEntry;
+}
 
 /** The entries of a map. */
 export interface Cells {
@@ -117,7 +120,7 @@ export function answer(cells: Cells, query: KeyValueQuery, history: ChangeHistor
     case "get":
       return cells.get(check(query).key)?.value;
     case "entry":
-      return entryOf(cells.get(check(query).key));
+      return entryAt(cells, check(query).key);
     case "keys":
       checkText("keys", "prefix", query.prefix);
       return Array.from(beginningWith(cells, query.prefix ?? "", query.prefix ?? ""), ({ key }) => key);
@@ -198,15 +201,20 @@ function scan(cells: Cells, { prefix = "", from = "", to, limit = DEFAULT_PAGE }
     const { key } = cell;
     if (to !== undefined && key >= to) break;
     if (entries.length >= limit || bytes > PAGE_BYTES) return { entries, next: key };
-    const { value, version } = cell;
-    entries.push({ key, value, version });
-    bytes += key.length + sizeOf(value);
+    const entry = entryOf(cell);
+    entries.push(entry);
+    bytes += key.length + sizeOf(entry.value);
   }
   return { entries, next: undefined };
 }
 
-function entryOf(cell: Cell | undefined): KeyValueEntry | undefined {
-  return cell && { key: cell.key, value: cell.value, version: cell.version };
+function entryAt(cells: Cells, key: string): KeyValueEntry | undefined {
+  const cell = cells.get(key);
+  return cell && entryOf(cell);
+}
+
+function entryOf(cell: Cell): KeyValueEntry {
+  return cell.entry?.() ?? cell;
 }
 
 function* beginningWith(cells: Cells, from: string, prefix: string): Generator<Cell> {
@@ -231,7 +239,10 @@ function digest(cells: Cells): string {
 export function chunks(cells: Iterable<Cell>, count: number, index: number): Iterable<Uint8Array> {
   function* records(): Generator<Uint8Array> {
     yield packBriefly([count, index]);
-    for (const { key, value, version } of cells) yield packBriefly([key, value, version]);
+    for (const cell of cells) {
+      const { key, value, version } = entryOf(cell);
+      yield packBriefly([key, value, version]);
+    }
   }
   return joinRecords(records());
 }

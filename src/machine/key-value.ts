@@ -2,7 +2,13 @@ import { inspect } from "node:util";
 import { ChangeHistory } from "./change-history.ts";
 import { decodeFirst, decodeWithin } from "./codec.ts";
 import { answer, type Cell, type Cells, carryOut, chunks, type WritableCells } from "./key-value-rules.ts";
-import type { KeyValueAnswer, KeyValueCommand, KeyValueQuery, KeyValueResult } from "./key-value-types.ts";
+import type {
+  KeyValueAnswer,
+  KeyValueCommand,
+  KeyValueEntry,
+  KeyValueQuery,
+  KeyValueResult,
+} from "./key-value-types.ts";
 import { findRecords } from "./records.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 import type { ApplyContext, StateMachine } from "./state-machine.ts";
@@ -49,7 +55,7 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
     let head: readonly [count: number, index: number] | undefined;
     for (const { bytes, start, end } of findRecords(source)) {
       if (head === undefined) {
-        // The first version of the format has the count alone, and no versions of keys.
+        // The first version of the format has the count alone.
         const first = decodeWithin(bytes, start, end) as number | readonly [number, number];
         head = typeof first === "number" ? [first, 0] : first;
         continue;
@@ -125,14 +131,17 @@ class RestoredCell implements Cell {
   }
 
   get value(): unknown {
-    return this.#record()[1];
+    return this.entry().value;
   }
 
   get version(): number {
-    return this.#record()[2] ?? 1;
+    return this.entry().version;
   }
 
-  #record(): readonly [key: string, value: unknown, version?: number] {
-    return decodeWithin(this.#bytes, this.#start, this.#end) as [string, unknown, number?];
+  entry(): KeyValueEntry {
+    const record = decodeWithin(this.#bytes, this.#start, this.#end);
+    // The first version of the format has no versions.
+    const [key, value, version = 1] = record as [string, unknown, number?];
+    return { key, value, version };
   }
 }
