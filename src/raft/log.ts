@@ -40,7 +40,7 @@ export class Log {
   /** Of `#cached`, the last ones that no save has carried yet. */
   #unsaved: Batch[] = [];
   /**
-   * What `read` got from the store last: a batch is often more than one message takes, and would be read and checked as a whole
+   * What `readOn` got from the store last: a batch is often more than one message takes, and would be read and checked as a whole
    * for each of them.
    */
   #held: readonly Batch[] = [];
@@ -209,25 +209,25 @@ export class Log {
 
   /** The entries `from..to`, fewer at the end when they take more than `maxBytes` or do not lie together; at least one. */
   read(from: number, to: number, maxBytes = Number.POSITIVE_INFINITY): Batch[] {
+    this.#expect(from, to);
+    const source = this.isCached(from) ? this.#cached : this.#evicted(from, Math.min(maxBytes, this.#cacheBytes));
+    return readFrom(source, from, to, maxBytes);
+  }
+
+  /** {@link read} for who will go on from there: what comes from the store is held until then. */
+  readOn(from: number, to: number, maxBytes: number): Batch[] {
+    if (this.isCached(from)) return this.read(from, to, maxBytes);
+    this.#expect(from, to);
+    const isHeld = from >= (this.#held[0]?.firstIndex ?? from + 1) && from <= (this.#held.at(-1)?.lastIndex ?? 0);
+    if (!isHeld) this.#held = this.#evicted(from, Math.min(maxBytes, this.#cacheBytes));
+    return readFrom(this.#held, from, to, maxBytes);
+  }
+
+  #expect(from: number, to: number): void {
     invariant(
       from >= this.#firstIndex && to <= this.#lastIndex && from <= to,
       () => `cannot read ${from}..${to} of a log of ${this.#firstIndex}..${this.#lastIndex}`,
     );
-    const source = this.isCached(from) ? this.#cached : this.#fromStore(from, maxBytes);
-    const end = Math.min(to, source.at(-1)?.lastIndex ?? 0);
-    const batches: Batch[] = [];
-    let bytes = 0;
-    for (let at = findBatch(source, from); at < source.length; at++) {
-      const batch = source[at];
-      if (batch === undefined || batch.firstIndex > end) break;
-      const room = maxBytes - bytes;
-      if (batches.length > 0 && batch.bytes.byteLength > room) break;
-      const part = sliceBatch(batch, Math.max(from, batch.firstIndex), Math.min(end, batch.lastIndex), room);
-      batches.push(part);
-      bytes += part.bytes.byteLength;
-      if (part.lastIndex < batch.lastIndex) break;
-    }
-    return batches;
   }
 
   /**
@@ -246,15 +246,6 @@ export class Log {
     // Beyond, the store may still hold what was cut here since the last save.
     const stored = this.#read(from, maxBytes).filter((batch) => batch.firstIndex <= last);
     return stored.map((batch) => sliceBatch(batch, batch.firstIndex, last));
-  }
-
-  /** The same, but what was got before is not read again. */
-  #fromStore(from: number, maxBytes: number): readonly Batch[] {
-    const [first] = this.#held;
-    const last = this.#held.at(-1);
-    const isHeld = first !== undefined && last !== undefined && from >= first.firstIndex && from <= last.lastIndex;
-    if (!isHeld) this.#held = this.#evicted(from, Math.min(maxBytes, this.#cacheBytes));
-    return this.#held;
   }
 
   /** Whether the next save has to carry anything of the log. */
@@ -320,6 +311,24 @@ export class Log {
     }
     return low;
   }
+}
+
+/** The entries `from..to` of consecutive batches, as far as they go and `maxBytes` allows; at least one. */
+function readFrom(source: readonly Batch[], from: number, to: number, maxBytes: number): Batch[] {
+  const end = Math.min(to, source.at(-1)?.lastIndex ?? 0);
+  const batches: Batch[] = [];
+  let bytes = 0;
+  for (let at = findBatch(source, from); at < source.length; at++) {
+    const batch = source[at];
+    if (batch === undefined || batch.firstIndex > end) break;
+    const room = maxBytes - bytes;
+    if (batches.length > 0 && batch.bytes.byteLength > room) break;
+    const part = sliceBatch(batch, Math.max(from, batch.firstIndex), Math.min(end, batch.lastIndex), room);
+    batches.push(part);
+    bytes += part.bytes.byteLength;
+    if (part.lastIndex < batch.lastIndex) break;
+  }
+  return batches;
 }
 
 /** The position of the batch that holds `index` among consecutive ones. */

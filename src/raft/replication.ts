@@ -105,7 +105,7 @@ function sendEntries(state: State, progress: Progress): boolean {
   while (progress.nextIndex <= log.lastIndex) {
     const part = log.isCached(progress.nextIndex) ? 1 : STORED_PART;
     if (!progress.hasRoom(options.maxInflightMessages, part * options.maxInflightBytes)) break;
-    const batches = log.read(progress.nextIndex, log.lastIndex, part * options.maxMessageBytes);
+    const batches = log.readOn(progress.nextIndex, log.lastIndex, part * options.maxMessageBytes);
     const last = batches.at(-1);
     invariant(last !== undefined, () => `entry ${progress.nextIndex} cannot be read`);
     sendAppend(state, progress, batches);
