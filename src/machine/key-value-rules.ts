@@ -31,6 +31,8 @@ const PAGE_BYTES = 1 << 20;
 export interface Cell extends KeyValueEntry {
   /** The entry as plain data, of a cell that makes it when it is asked for. */
   entry?(): KeyValueEntry;
+  /** The record of it in a snapshot, of a cell that has it. */
+  record?(): Uint8Array | undefined;
 }
 
 /** The entries of a map. */
@@ -229,22 +231,34 @@ function put(cells: WritableCells, key: string, value: unknown, before: Cell | u
   cells.set(key, { key, value, version: (before?.version ?? 0) + 1 });
 }
 
+/** Of what the entries are, however they came: each is packed anew. */
 function digest(cells: Cells): string {
   const hash = createHash("sha256");
-  for (const chunk of chunks(cells.from(""), cells.size, 0)) hash.update(chunk);
+  for (const chunk of packed(cells.from(""), cells.size, 0, pack)) hash.update(chunk);
   return hash.digest("hex");
 }
 
-/** First the number of entries and the index of the last command, then one record an entry. */
+/** A snapshot: first the number of entries and the index of the last command, then one record an entry. */
 export function chunks(cells: Iterable<Cell>, count: number, index: number): Iterable<Uint8Array> {
+  return packed(cells, count, index, (cell) => cell.record?.() ?? pack(cell));
+}
+
+function packed(
+  cells: Iterable<Cell>,
+  count: number,
+  index: number,
+  recordOf: (cell: Cell) => Uint8Array,
+): Iterable<Uint8Array> {
   function* records(): Generator<Uint8Array> {
     yield packBriefly([count, index]);
-    for (const cell of cells) {
-      const { key, value, version } = entryOf(cell);
-      yield packBriefly([key, value, version]);
-    }
+    for (const cell of cells) yield recordOf(cell);
   }
   return joinRecords(records());
+}
+
+function pack(cell: Cell): Uint8Array {
+  const { key, value, version } = entryOf(cell);
+  return packBriefly([key, value, version]);
 }
 
 function check<Input extends { readonly op: string; readonly key: string }>(command: Input): Input {

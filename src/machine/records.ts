@@ -35,7 +35,7 @@ export function* joinRecords(records: Iterable<Uint8Array>): Generator<Uint8Arra
 }
 
 /** Where a record lies. */
-interface RecordPlace {
+export interface RecordPlace {
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
@@ -50,30 +50,48 @@ export function* readRecords(chunks: Iterable<Uint8Array>): Generator<Uint8Array
 }
 
 /**
- * {@link readRecords} without a view for each: most of a chunk's records lie in that chunk, the others in a copy.
+ * {@link readRecords} without a view for each. A record that lies in one chunk is found there; one that goes on in the next
+ * is joined, alone.
  * @throws Error when the bytes end within a record.
  */
 export function* findRecords(chunks: Iterable<Uint8Array>): Generator<RecordPlace> {
-  let pieces: Uint8Array[] = [];
+  /** What there is of a record that goes on in the next chunk. */
+  let begun: Uint8Array[] = [];
   let have = 0;
   let need = LENGTH_BYTES;
   for (const chunk of chunks) {
-    pieces.push(chunk);
-    have += chunk.byteLength;
-    // Joined only when a record is complete, or a long one in many chunks would be copied over and over.
-    if (have < need) continue;
-    const bytes = pieces.length === 1 ? chunk : Buffer.concat(pieces);
-    const recordBytes = (at: number) =>
-      LENGTH_BYTES + (at + LENGTH_BYTES <= bytes.byteLength ? getUint32(bytes, at) : 0);
     let offset = 0;
-    need = recordBytes(offset);
-    while (offset + need <= bytes.byteLength) {
-      yield { bytes, start: offset + LENGTH_BYTES, end: offset + need };
-      offset += need;
-      need = recordBytes(offset);
+    while (offset < chunk.byteLength) {
+      if (have === 0) {
+        const end = endOfRecord(chunk, offset);
+        if (end !== undefined) {
+          yield { bytes: chunk, start: offset + LENGTH_BYTES, end };
+          offset = end;
+          continue;
+        }
+      }
+      const part = chunk.subarray(offset, offset + need - have);
+      begun.push(part);
+      have += part.byteLength;
+      offset += part.byteLength;
+      if (have < need) continue;
+      const bytes = Buffer.concat(begun);
+      need = LENGTH_BYTES + getUint32(bytes, 0);
+      begun = [bytes];
+      if (have < need) continue;
+      yield { bytes, start: LENGTH_BYTES, end: need };
+      begun = [];
+      have = 0;
+      need = LENGTH_BYTES;
     }
-    pieces = [bytes.subarray(offset)];
-    have = bytes.byteLength - offset;
   }
   if (have > 0) throw new Error(`records that end ${need - have} bytes too early`);
+}
+
+/** Of the record that begins at `offset`; undefined when it goes on behind the bytes. */
+function endOfRecord(bytes: Uint8Array, offset: number): number | undefined {
+  const start = offset + LENGTH_BYTES;
+  if (start > bytes.byteLength) return undefined;
+  const end = start + getUint32(bytes, offset);
+  return end > bytes.byteLength ? undefined : end;
 }
