@@ -62,12 +62,11 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
   }
 }
 
-/** The entries of a map in memory. */
+/** The entries of a map in memory: in the order in which their keys came, on every peer. */
 class MemoryCells implements Cells, WritableCells {
-  /** What was written since the map was made or restored. No cell is ever written to. */
-  readonly #cells = new Map<string, Cell>();
-  /** All others. */
   readonly #restored: RestoredCells;
+  /** Those whose keys came later. No cell is ever written to. */
+  readonly #cells = new Map<string, Cell>();
   /** Made when it is first asked for, and kept up to date from then on. */
   #sorted: SortedKeys | undefined;
 
@@ -76,7 +75,7 @@ class MemoryCells implements Cells, WritableCells {
   }
 
   get size(): number {
-    return this.#cells.size + this.#restored.size;
+    return this.#restored.size + this.#cells.size;
   }
 
   get(key: string): Cell | undefined {
@@ -85,11 +84,11 @@ class MemoryCells implements Cells, WritableCells {
 
   /** Those that there are now, whatever becomes of them before they are pulled. */
   all(): Iterable<Cell> {
-    const cells = Array.from(this.#cells.values());
     const restored = this.#restored.all();
+    const cells = Array.from(this.#cells.values());
     return (function* () {
-      yield* cells;
       yield* restored;
+      yield* cells;
     })();
   }
 
@@ -102,12 +101,12 @@ class MemoryCells implements Cells, WritableCells {
   }
 
   set(key: string, cell: Cell | undefined): void {
-    const wasRestored = this.#restored.delete(key);
     if (cell === undefined) {
-      if (this.#cells.delete(key) || wasRestored) this.#sorted?.delete(key);
+      if (this.#cells.delete(key) || this.#restored.delete(key)) this.#sorted?.delete(key);
       return;
     }
-    if (this.#sorted !== undefined && !wasRestored && !this.#cells.has(key)) this.#sorted.add(key);
+    if (this.#restored.size > 0 && !this.#cells.has(key) && this.#restored.set(key, cell)) return;
+    if (this.#sorted !== undefined && !this.#cells.has(key)) this.#sorted.add(key);
     this.#cells.set(key, cell);
   }
 }

@@ -12,22 +12,22 @@ const MOST_SHORT = 31;
 const NOT_ASCII = 0x80;
 /** A place in the table of hashes that was never taken; all others are numbers of records, counted from 1. */
 const FREE = 0;
-/** In the place of its chunk: the record is of no use any more. */
-const GONE = -1;
+/** In the place of a record's chunk: the bytes are of no use any more. */
+const NONE = -1;
 /** So that nobody who chooses keys can choose them to collide. */
 const SEED = Math.floor(Math.random() * 2 ** 32);
 
 /**
- * The entries of a snapshot that nobody has written to since it was restored. Most of a large state is not looked at for long:
- * it stays as it came, bytes outside of the collector's heap, and what finds an entry is an open hash table over the records,
- * numbers outside of that heap too. Strings and objects are made for who asks, and not kept. The memory of a chunk is free
- * again when none of its entries is left.
+ * The entries of a snapshot, and what became of them since it was restored; in their order, as that of a map that was never
+ * restored is. Most of a large state is not looked at for long: it stays as it came, bytes outside of the collector's heap, and
+ * what finds an entry is an open hash table over the records, numbers outside of that heap too. Strings and objects are made
+ * for who asks, and not kept. The memory of a chunk is free again when all of its entries were written or removed.
  */
 export class RestoredCells {
-  /** Undefined when nothing of it is left. */
+  /** Undefined when nothing of it is of use. */
   readonly #chunks: (Uint8Array | undefined)[] = [];
-  /** How many entries of each chunk are left. */
-  readonly #left: number[] = [];
+  /** How many records of each chunk are of use. */
+  readonly #used: number[] = [];
   /** Of each record: its chunk, where it lies in that, and the hash of its key. */
   readonly #chunkOf: Int32Array;
   readonly #starts: Uint32Array;
@@ -35,6 +35,9 @@ export class RestoredCells {
   readonly #hashes: Int32Array;
   /** Probed one by one from where the hash says. At most half of it is taken. */
   readonly #table: Int32Array;
+  /** What was written in the place of a record, and where that is, by its key. */
+  readonly #written: (Cell | undefined)[];
+  readonly #places = new Map<string, number>();
   #records = 0;
   #size = 0;
 
@@ -45,8 +48,10 @@ export class RestoredCells {
     this.#ends = new Uint32Array(capacity);
     this.#hashes = new Int32Array(capacity);
     this.#table = new Int32Array(2 ** Math.ceil(Math.log2(2 * capacity + 2)));
+    this.#written = new Array<Cell | undefined>(capacity).fill(undefined);
   }
 
+  /** How many entries are left. */
   get size(): number {
     return this.#size;
   }
@@ -61,7 +66,7 @@ export class RestoredCells {
     if (this.#table[at] !== FREE) throw new Error(`two records with the key ${inspect(keyOf(bytes, start, end))}`);
     if (this.#chunks.at(-1) !== bytes) {
       this.#chunks.push(bytes);
-      this.#left.push(0);
+      this.#used.push(0);
     }
     const chunk = this.#chunks.length - 1;
     const record = this.#records++;
@@ -70,24 +75,34 @@ export class RestoredCells {
     this.#ends[record] = end;
     this.#hashes[record] = hash;
     this.#table[at] = record + 1;
-    this.#left[chunk] = (this.#left[chunk] ?? 0) + 1;
+    this.#used[chunk] = (this.#used[chunk] ?? 0) + 1;
     this.#size++;
   }
 
   get(key: string): Cell | undefined {
     const record = this.#recordOf(key);
-    return record === undefined ? undefined : this.#cell(record, this.#chunks[this.#chunkOf[record] ?? GONE]);
+    if (record === undefined) return undefined;
+    return this.#written[record] ?? this.#restored(record, this.#chunks[this.#chunkOf[record] ?? NONE]);
   }
 
-  /** @returns whether there was such an entry. */
+  /** Writes in the place of an entry. @returns false when there is none. */
+  set(key: string, cell: Cell): boolean {
+    const record = this.#recordOf(key);
+    if (record === undefined) return false;
+    if (this.#written[record] === undefined) {
+      this.#release(record);
+      this.#places.set(key, record);
+    }
+    this.#written[record] = cell;
+    return true;
+  }
+
+  /** @returns false when there is none. */
   delete(key: string): boolean {
     const record = this.#recordOf(key);
     if (record === undefined) return false;
-    const chunk = this.#chunkOf[record] ?? GONE;
-    this.#chunkOf[record] = GONE;
-    const left = (this.#left[chunk] ?? 0) - 1;
-    this.#left[chunk] = left;
-    if (left === 0) this.#chunks[chunk] = undefined;
+    if (this.#places.delete(key)) this.#written[record] = undefined;
+    else this.#release(record);
     this.#size--;
     return true;
   }
@@ -96,21 +111,33 @@ export class RestoredCells {
   all(): Iterable<Cell> {
     const chunks = [...this.#chunks];
     const chunkOf = this.#chunkOf.slice(0, this.#records);
-    const cell = (record: number, chunk: number) => this.#cell(record, chunks[chunk]);
+    const written = this.#written.slice(0, this.#records);
+    const restored = (record: number, chunk: number) => this.#restored(record, chunks[chunk]);
     return (function* () {
       for (const [record, chunk] of chunkOf.entries()) {
-        const found = cell(record, chunk);
-        if (found !== undefined) yield found;
+        const cell = written[record] ?? restored(record, chunk);
+        if (cell !== undefined) yield cell;
       }
     })();
   }
 
-  #cell(record: number, chunk: Uint8Array | undefined): Cell | undefined {
+  #restored(record: number, chunk: Uint8Array | undefined): Cell | undefined {
     return chunk && new RestoredCell(chunk, this.#starts[record] ?? 0, this.#ends[record] ?? 0);
+  }
+
+  /** The bytes of the record are of no use any more. */
+  #release(record: number): void {
+    const chunk = this.#chunkOf[record] ?? NONE;
+    this.#chunkOf[record] = NONE;
+    const used = (this.#used[chunk] ?? 0) - 1;
+    this.#used[chunk] = used;
+    if (used === 0) this.#chunks[chunk] = undefined;
   }
 
   #recordOf(key: string): number | undefined {
     if (this.#size === 0) return undefined;
+    const place = this.#places.get(key);
+    if (place !== undefined) return place;
     const number = this.#table[this.#find(hashOf(key), (record) => this.#has(record, key))] ?? FREE;
     return number === FREE ? undefined : number - 1;
   }
@@ -127,9 +154,9 @@ export class RestoredCells {
     }
   }
 
-  /** Whether the record is there, and has this key. */
+  /** Whether the record's bytes are of use, and have this key. */
   #has(record: number, key: string): boolean {
-    const bytes = this.#chunks[this.#chunkOf[record] ?? GONE];
+    const bytes = this.#chunks[this.#chunkOf[record] ?? NONE];
     return bytes !== undefined && isKey(bytes, this.#starts[record] ?? 0, this.#ends[record] ?? 0, key);
   }
 }

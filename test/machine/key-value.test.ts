@@ -166,6 +166,7 @@ describe.each(KINDS)("%s", (_, make) => {
           expect(after.map((command) => applied(other, command))).toStrictEqual(results);
           expect(other.query({ op: "scan" })).toStrictEqual(entries);
           expect(other.query({ op: "digest" })).toBe(map.query({ op: "digest" }));
+          expect(Buffer.concat([...other.snapshot()])).toStrictEqual(Buffer.concat([...map.snapshot()]));
           for (const key of ["a", "é", "__proto__"]) {
             expect(other.query({ op: "entry", key })).toStrictEqual(map.query({ op: "entry", key }));
           }

@@ -23,18 +23,23 @@ function entries(cells: RestoredCells) {
 }
 
 describe("restored cells", () => {
-  test("find what was restored and not removed since, and nothing else", () => {
+  test("do what a Map does whose keys are there already: get, replace in their places, remove", () => {
+    const acts = fc.record({ what: fc.constantFrom("set", "delete"), at: fc.nat(), value: fc.nat() });
     fc.assert(
-      fc.property(fc.uniqueArray(keys), fc.array(keys), fc.array(fc.nat()), (there, others, removals) => {
-        const cells = restored(there.map((key, at) => [key, at, at + 1]));
+      fc.property(fc.uniqueArray(keys), fc.array(keys), fc.array(acts), (there, others, all) => {
+        const cells = restored(there.map((key, at) => [key, at, 1]));
         const left = new Map(there.map((key, at) => [key, at]));
-        for (const at of removals) {
+        for (const { what, at, value } of all) {
           const key = there[at % there.length] ?? "";
-          expect(cells.delete(key)).toBe(left.delete(key));
+          if (what === "delete") expect(cells.delete(key)).toBe(left.delete(key));
+          else {
+            expect(cells.set(key, { key, value, version: 1 })).toBe(left.has(key));
+            if (left.has(key)) left.set(key, value);
+          }
         }
         for (const key of [...there, ...others]) expect(cells.get(key)?.value).toBe(left.get(key));
         expect(cells.size).toBe(left.size);
-        expect(entries(cells)).toEqual(Array.from(left, ([key, value]) => [key, value, value + 1]));
+        expect(entries(cells)).toEqual(Array.from(left, ([key, value]) => [key, value, 1]));
       }),
     );
   });
@@ -48,19 +53,23 @@ describe("restored cells", () => {
     expect(numbers.filter((at) => cells.get(`key${at}`)?.value === at)).toEqual(numbers.filter((at) => at % 2 === 1));
   });
 
-  test("are seen as they were, whatever is removed while they are pulled", () => {
+  test("are seen as they were, whatever is written or removed while they are pulled", () => {
     const cells = restored([
-      ["a", 1, 1],
-      ["b", 2, 7],
+      ["a", "old", 1],
+      ["b", "old", 7],
+      ["c", "old", 1],
     ]);
+    cells.set("c", { key: "c", value: "newer", version: 2 });
     const all = cells.all();
     cells.delete("a");
-    cells.delete("b");
-    expect(Array.from(all, ({ key, version }) => [key, version])).toEqual([
-      ["a", 1],
-      ["b", 7],
+    cells.set("b", { key: "b", value: "new", version: 8 });
+    cells.delete("c");
+    expect(Array.from(all, ({ key, value, version }) => [key, value, version])).toEqual([
+      ["a", "old", 1],
+      ["b", "old", 7],
+      ["c", "newer", 2],
     ]);
-    expect(entries(cells)).toEqual([]);
+    expect(entries(cells)).toEqual([["b", "new", 8]]);
   });
 
   test("have their record at hand in today's format, and version 1 without a record in the first", () => {

@@ -235,8 +235,8 @@ const SNAPSHOTS: readonly Mutant[] = [
     "const newest = state.incoming?.info.index ?? 0;",
   ]),
   mutant("raft/snapshot.ts", "a snapshot is acknowledged when its first chunk is there", [
-    "installed: installed || holds(state, lastIncludedIndex, lastIncludedTerm),",
-    "installed: installed || true,",
+    "const installed = wasInstalled || holds(state, lastIncludedIndex, lastIncludedTerm);",
+    "const installed = true;",
   ]),
   mutant("raft/raft.ts", "a snapshot of a former leader is taken", [
     "        if (stale) {\n          const { lastIncludedIndex } = message;",
@@ -262,18 +262,29 @@ const SNAPSHOTS: readonly Mutant[] = [
     "Array.from(records, (record) => {",
     "Array.from([...records].slice(0, 0), (record) => {",
   ]),
-  mutant(
-    "machine/key-value.ts",
-    "the state is merged with the snapshot's",
-    [
-      "    const cells = new Map<string, Cell>();\n    let head",
-      "    const cells = new Map(this.#cells.all().map((cell) => [cell.key, cell] as const));\n    let head",
-    ],
-    ["    if (head?.[0] !== cells.size) {", "    if (head === undefined) {"],
-  ),
+  mutant("machine/key-value.ts", "the state is merged with the snapshot's", [
+    "    this.#cells = new MemoryCells(cells);\n",
+    "    const merged = new MemoryCells(cells);\n    for (const cell of this.#cells.all()) if (merged.get(cell.key) === undefined) merged.set(cell.key, cell);\n    this.#cells = merged;\n",
+  ]),
   mutant("machine/key-value.ts", "a snapshot shows what was written after it", [
-    "const cells = this.#cells.all();\n    return chunks(cells, cells.length, this.#index);",
+    "return chunks(this.#cells.all(), this.#cells.size, this.#index);",
     "const cells = this.#cells;\n    return { [Symbol.iterator]: () => chunks(cells.all(), cells.size, this.#index)[Symbol.iterator]() };",
+  ]),
+  mutant("machine/restored-cells.ts", "what was restored is there again after it was removed", [
+    "    this.#chunkOf[record] = NONE;\n",
+    "",
+  ]),
+  mutant("machine/restored-cells.ts", "a snapshot lacks what was removed after it", [
+    "const chunkOf = this.#chunkOf.slice(0, this.#records);",
+    "const chunkOf = this.#chunkOf.subarray(0, this.#records);",
+  ]),
+  mutant("machine/key-value.ts", "a restored map has its keys in another order when they are written", [
+    "if (this.#restored.size > 0 && !this.#cells.has(key) && this.#restored.set(key, cell)) return;",
+    "this.#restored.delete(key);",
+  ]),
+  mutant("raft/snapshot.ts", "a snapshot is acknowledged before its last chunk is on disk", [
+    "if (installed || state.hardStateChanged) sendAfterSave(",
+    "if (state.hardStateChanged) sendAfterSave(",
   ]),
   mutant("actors/snapshotter.ts", "the last chunk of a snapshot is left out", [
     "    if (this.#filled > 0 || done) {",
