@@ -65,7 +65,11 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
     store,
     machine,
     clock: { now: monotonicNow, wall: () => Date.now() },
-    send: (packets) => data.rpc.postMessage(packets),
+    send: (packets) =>
+      data.rpc.postMessage(
+        packets,
+        packets.map(({ bytes }) => bytes.buffer),
+      ),
     reply: (_client, replies) => data.lane.postMessage(replies),
     calls,
     snapshotEvery: data.snapshotEvery,

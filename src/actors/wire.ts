@@ -26,7 +26,7 @@ export interface Packet {
   readonly toIncarnation: number;
   /** All that it holds is quiet: it lies in the inbox until something else wakes the addressee, its timer at the latest. */
   readonly isQuiet: boolean;
-  /** Nobody else's: the buffer may be transferred, and the batches decoded from it may be written to. */
+  /** Nobody else's: the buffer is transferred on its way, and the batches decoded from it may be written to. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 

@@ -124,16 +124,20 @@ export function onInstallSnapshot(state: State, from: PeerId, message: InstallSn
   state.lastLeaderContact = now;
 
   const { lastIncludedIndex, lastIncludedTerm } = message;
-  const installed = holds(state, lastIncludedIndex, lastIncludedTerm);
-  if (!installed) takeChunk(state, from, message);
-  sendAfterSave(state, from, {
+  const wasInstalled = holds(state, lastIncludedIndex, lastIncludedTerm);
+  if (!wasInstalled) takeChunk(state, from, message);
+  const installed = wasInstalled || holds(state, lastIncludedIndex, lastIncludedTerm);
+  const reply: InstallSnapshotReply = {
     type: "InstallSnapshotReply",
     term: currentTerm(state),
     round: message.round,
     lastIncludedIndex,
     nextChunk: state.incoming?.nextChunk ?? 0,
-    installed: installed || holds(state, lastIncludedIndex, lastIncludedTerm),
-  });
+    installed,
+  };
+  // What is set aside is gone with this process, saved or not: the next chunks may be on their way while these are written.
+  if (installed || state.hardStateChanged) sendAfterSave(state, from, reply);
+  else state.before.push({ to: from, message: reply });
 }
 
 /**

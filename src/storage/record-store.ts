@@ -1,4 +1,4 @@
-import type { Save } from "../raft/effects.ts";
+import type { Save, SnapshotChunk } from "../raft/effects.ts";
 import type { Batch } from "../raft/entry.ts";
 import { invariant, RaftError } from "../raft/errors.ts";
 import { CHECKSUM_BYTES, storageError } from "./codec.ts";
@@ -20,8 +20,8 @@ import { chunkAt, describeSnapshot, planChunk, planSnapshot } from "./snapshot-r
 import type { MachineChange, MachineTable, Store, StoredState } from "./store.ts";
 import { ALL_TABLES, type Bounds, leftOver, planSweep, type SweptTable } from "./sweeping.ts";
 
-/** For a chunk of twice the size that peers make, and its checksum. */
-const MOST_SCRATCH_BYTES = (256 << 10) + CHECKSUM_BYTES;
+/** For a run of chunks as a leader sends it, and their checksums. */
+const MOST_SCRATCH_BYTES = (1 << 20) + (1 << 10);
 const NOTHING = new Uint8Array();
 
 /**
@@ -37,8 +37,9 @@ export class RecordStore implements Store {
   /** Where there may be records that are not in use. */
   #unswept: ReadonlySet<SweptTable> = ALL_TABLES;
   /**
-   * Where the first chunk of a save is sealed, mostly the only one: a commit copies what it is given. Half a gigabyte of
-   * chunks in memory of their own would keep the garbage collector busy with all else that there is.
+   * Where the chunks of a save are sealed, as many as there is room for: a commit copies what it is given. Half a gigabyte
+   * of chunks in memory of their own would keep the garbage collector busy with all else that there is, and memory that
+   * was never touched is dear.
    */
   #scratch = NOTHING;
   /** Why the store is of no more use. */
@@ -156,8 +157,10 @@ export class RecordStore implements Store {
     const writes: RecordWrite[] = [];
     let { log, snapshots, machine } = this.#bounds;
     if (save.hardState !== undefined) writes.push(metaWrite("hardState", save.hardState));
-    for (const [at, chunk] of save.chunks.entries()) {
-      snapshots = planChunk(writes, snapshots, chunk, at === 0 ? this.#scratchFor(chunk.data.byteLength) : NOTHING);
+    let scratch = this.#scratchFor(save.chunks);
+    for (const chunk of save.chunks) {
+      snapshots = planChunk(writes, snapshots, chunk, scratch);
+      scratch = scratch.subarray(sealedBytes(chunk));
     }
     if (save.snapshot !== undefined) snapshots = planSnapshot(writes, snapshots, save.snapshot);
     if (save.resetTo !== undefined) log = planReset(writes, log, save.resetTo);
@@ -168,10 +171,13 @@ export class RecordStore implements Store {
     return { writes, bounds: { log, snapshots, machine } };
   }
 
-  /** As large as the largest chunk so far, and no larger than is worth keeping. */
-  #scratchFor(byteLength: number): Uint8Array {
-    const needed = byteLength + CHECKSUM_BYTES;
-    if (needed > this.#scratch.byteLength && needed <= MOST_SCRATCH_BYTES) this.#scratch = new Uint8Array(needed);
+  /** As large as these chunks take when they are sealed, but no larger than is worth keeping. */
+  #scratchFor(chunks: readonly SnapshotChunk[]): Uint8Array {
+    const needed = Math.min(
+      MOST_SCRATCH_BYTES,
+      chunks.reduce((sum, chunk) => sum + sealedBytes(chunk), 0),
+    );
+    if (needed > this.#scratch.byteLength) this.#scratch = new Uint8Array(needed);
     return this.#scratch;
   }
 
@@ -187,4 +193,8 @@ export class RecordStore implements Store {
     if (compactTo === undefined || compactTo < log.firstIndex) return log;
     return planCompaction(this.#records, writes, log, compactTo, planned);
   }
+}
+
+function sealedBytes({ data }: SnapshotChunk): number {
+  return CHECKSUM_BYTES + data.byteLength;
 }
