@@ -19,8 +19,11 @@ export interface LoopRun {
 interface LoopOptions {
   /** That count, after the warm-up. */
   readonly seconds: number;
-  /** What is done in the time that counts; then that lasts until it is done, and `seconds` does not matter. */
-  readonly during?: (() => Promise<unknown>) | undefined;
+  /**
+   * What is done in the time that counts; then that lasts until it is done, and `seconds` does not matter. An open loop tells
+   * what was seen before and after each call of `nextPhase`.
+   */
+  readonly during?: ((nextPhase: () => void) => Promise<unknown>) | undefined;
   /** Default: as long as `seconds`. What a cluster runs is compiled while it runs, which takes thousands of commands. */
   readonly warmUpSeconds?: number;
   readonly signal: AbortSignal;
@@ -69,6 +72,7 @@ export async function closedLoop(
         failures = 0;
         failure = undefined;
       },
+      nextPhase: () => {},
       isEmpty: () => done + failures === 0,
       end: () => ({ done, failures, failure, latencies }),
     });
@@ -84,6 +88,8 @@ export interface OpenLoopRun extends LoopRun {
   readonly lateness: Latencies;
   /** How many calls were not answered yet when the time was over. They are waited for. */
   readonly unanswered: number;
+  /** The same of each phase of the time that counts: of one, unless `during` has made more. */
+  readonly phases: readonly Pick<OpenLoopRun, "latencies" | "lateness" | "failures" | "failure">[];
 }
 
 /**
@@ -93,7 +99,7 @@ export interface OpenLoopRun extends LoopRun {
 export async function openLoop(call: Call, options: LoopOptions & { readonly rate: number }): Promise<OpenLoopRun> {
   // What is due in a phase belongs to it, however late it is made or answered.
   let phase = newPhase();
-  let counted = phase;
+  let phases: Phase[] = [];
   let done = 0;
   let made = 0;
   const waiting = new Set<Promise<void>>();
@@ -119,26 +125,33 @@ export async function openLoop(call: Call, options: LoopOptions & { readonly rat
     }
   };
   const timer = setInterval(issue, 1);
+  const begin = () => {
+    issue();
+    phase = newPhase();
+  };
+  const nextPhase = () => {
+    begin();
+    phases.push(phase);
+  };
   try {
-    const run = await measure(options, {
+    const { span, done: doneInTime } = await measure(options, {
       begin() {
-        issue();
-        phase = newPhase();
+        phases = [];
+        nextPhase();
         done = 0;
       },
+      nextPhase,
       isEmpty: () => false,
       end() {
-        issue();
-        counted = phase;
         // What is due from now on does not count, though the loop goes on for a moment.
-        phase = newPhase();
-        return { done, ...counted };
+        begin();
+        return { done };
       },
     });
     clearInterval(timer);
     const unanswered = waiting.size;
     await Promise.all(waiting);
-    return { ...run, ...counted, unanswered };
+    return { span, done: doneInTime, unanswered, phases, ...together(phases) };
   } finally {
     clearInterval(timer);
     await Promise.all(waiting);
@@ -157,20 +170,32 @@ function newPhase(): Phase {
   return { latencies: new Latencies(), lateness: new Latencies(), failures: 0, failure: undefined };
 }
 
-async function measure(
+function together(phases: readonly Phase[]): Phase {
+  const all = newPhase();
+  for (const { latencies, lateness, failures, failure } of phases) {
+    all.latencies.add(latencies);
+    all.lateness.add(lateness);
+    all.failures += failures;
+    all.failure ??= failure;
+  }
+  return all;
+}
+
+async function measure<Seen extends object>(
   { seconds, warmUpSeconds = seconds, during, signal, onBegin, onEnd }: LoopOptions,
   counts: {
     readonly begin: () => void;
+    readonly nextPhase: () => void;
     /** While this holds the time that counts goes on: of no call at all nothing can be said. */
     readonly isEmpty: () => boolean;
-    readonly end: () => Omit<LoopRun, "span">;
+    readonly end: () => Seen;
   },
-): Promise<LoopRun> {
+): Promise<Seen & { readonly span: Span }> {
   await sleep(warmUpSeconds * 1_000, undefined, { signal });
   await onBegin?.();
   counts.begin();
   const stop = startSpan();
-  await (during === undefined ? sleep(seconds * 1_000, undefined, { signal }) : during());
+  await (during === undefined ? sleep(seconds * 1_000, undefined, { signal }) : during(counts.nextPhase));
   while (counts.isEmpty()) await sleep(1, undefined, { signal });
   const run = { span: stop(), ...counts.end() };
   await onEnd?.();

@@ -82,6 +82,25 @@ describe("the open loop", () => {
     expect(latencies.quantile(0.5)).toBeGreaterThan(150);
   });
 
+  test("tells apart what was due in one phase and in the next, and together they are all", async () => {
+    let delayMs = 50;
+    const during = async (nextPhase: () => void) => {
+      await sleep(200);
+      nextPhase();
+      delayMs = 0;
+      await sleep(100);
+    };
+    const run = await openLoop(() => sleep(delayMs), { rate: 500, seconds: 9, warmUpSeconds: 0, during, signal });
+    const [slow, quick, ...others] = run.phases;
+    expect(others).toEqual([]);
+    expect(slow?.latencies.count).toBeGreaterThanOrEqual(99);
+    expect(slow?.latencies.quantile(0)).toBeGreaterThanOrEqual(49);
+    expect(quick?.latencies.count).toBeGreaterThanOrEqual(49);
+    expect(quick?.latencies.quantile(0)).toBeLessThan(49);
+    expect(run.latencies.count).toBe((slow?.latencies.count ?? 0) + (quick?.latencies.count ?? 0));
+    expect(run.lateness.count).toBe(run.latencies.count);
+  });
+
   test("counts as failures those that fail long after they were due, too", async () => {
     const call = () => sleep(400).then(() => Promise.reject(new Error("no")));
     const run = await openLoop(call, { rate: 100, seconds: 0.2, warmUpSeconds: 0, signal });

@@ -16,7 +16,7 @@ const FULL_LOAD = 1_000;
 const LONG_MS = 600_000;
 const PATIENT = { timeoutMs: 120_000 };
 const NOTE =
-  "A follower was stopped and is started again, while commands come at the given rate in an open loop. Seconds and rates count from when it takes part again, which is told apart. The others' latencies, before (that follower away) and meanwhile, are of all commands, counted from when each was due.";
+  "A follower was stopped and is started again, while commands come at the given rate in an open loop. Seconds and rates count from when it takes part again. The others' latencies, before (that follower away), while its thread starts, and from then on while it gets what it lacks, are of all commands, counted from when each was due.";
 
 /** A follower that was stopped gets what it has missed from the leader's log. */
 export function measureCatchUp(context: BenchContext, setting: RecoverySetting, missed: number): Promise<BenchResult> {
@@ -25,10 +25,9 @@ export function measureCatchUp(context: BenchContext, setting: RecoverySetting, 
     title: `catch-up by ${missed} entries`,
     parameters: { part: "catch-up", missed },
     write: (supervisor) => fill(context, supervisor, { keys: KEYS, bytes, commands: missed }),
-    async comeBack(supervisor, follower) {
+    async comeBack(supervisor, follower, start) {
       const { lastIndex } = await follower.status();
-      const takesPartMs = await timed(() => follower.start());
-      const from = performance.now();
+      const from = await start();
       const { lastApplied } = await follower.status();
       const { commitIndex } = await (await supervisor.leader()).status();
       const hasAll = async () => (await follower.status()).lastApplied >= commitIndex;
@@ -36,7 +35,7 @@ export function measureCatchUp(context: BenchContext, setting: RecoverySetting, 
       const seconds = (performance.now() - from) / 1_000;
       // It may have begun before it said that it takes part.
       const entries = commitIndex - Math.max(lastIndex, lastApplied);
-      return { "entries/s": entries / seconds, "MB/s": (entries * bytes) / 1e6 / seconds, seconds, takesPartMs };
+      return { "entries/s": entries / seconds, "MB/s": (entries * bytes) / 1e6 / seconds, seconds };
     },
   });
 }
@@ -52,15 +51,11 @@ export function measureInstall(context: BenchContext, setting: RecoverySetting, 
       await fill(context, supervisor, { keys, bytes });
       await Promise.all(supervisor.peers.filter((peer) => peer !== follower).map((peer) => peer.snapshot()));
     },
-    async comeBack(supervisor, follower) {
-      const called = performance.now();
-      const [installed, from] = await Promise.all([
-        nextInstall(context, supervisor, follower),
-        follower.start().then(() => performance.now()),
-      ]);
+    async comeBack(supervisor, follower, start) {
+      const [installed, from] = await Promise.all([nextInstall(context, supervisor, follower), start()]);
       const size = installed.bytes / 1e6;
       const seconds = Math.max(0, installed.at - from) / 1_000;
-      return { "MB/s": size / seconds, "snapshot MB": size, seconds, takesPartMs: from - called };
+      return { "MB/s": size / seconds, "snapshot MB": size, seconds };
     },
   });
 }
@@ -71,11 +66,15 @@ interface Return {
   readonly parameters: BenchResult["parameters"];
   /** Writes what it will lack. */
   write(supervisor: Supervisor, follower: Peer): Promise<void>;
-  /** Starts it, and waits until it lacks nothing. */
+  /**
+   * Starts it, and waits until it lacks nothing.
+   * @param start resolves with the time at which it takes part again.
+   */
   comeBack(
     supervisor: Supervisor,
     follower: Peer,
-  ): Promise<Readonly<Record<string, number>> & { readonly takesPartMs: number }>;
+    start: () => Promise<number>,
+  ): Promise<Readonly<Record<string, number>>>;
 }
 
 async function measureReturn(context: BenchContext, setting: RecoverySetting, what: Return): Promise<BenchResult> {
@@ -88,13 +87,20 @@ async function measureReturn(context: BenchContext, setting: RecoverySetting, wh
     const load = await findLoad(context, supervisor, setting);
     const follower = await stopFollower(supervisor);
     await what.write(supervisor, follower);
-    const before = await load.alone();
+    const [before] = await load.alone();
     let seen: Readonly<Record<string, number>> = {};
-    const meanwhile = await load.while(async () => {
-      const { takesPartMs, ...figures } = await what.comeBack(supervisor, follower);
-      seen = { ...figures, "takes part ms": takesPartMs };
+    const [starting, meanwhile] = await load.while(async (nextPhase) => {
+      const from = performance.now();
+      let at = from;
+      const start = async () => {
+        await follower.start();
+        nextPhase();
+        at = performance.now();
+        return at;
+      };
+      seen = { ...(await what.comeBack(supervisor, follower, start)), "takes part ms": at - from };
     });
-    return { ...seen, "others/s": load.rate, ...compare(before, meanwhile) };
+    return { ...seen, "others/s": load.rate, ...compare(before, starting, meanwhile) };
   });
   return {
     bench: "recovery",
@@ -103,13 +109,6 @@ async function measureReturn(context: BenchContext, setting: RecoverySetting, wh
     figures: figures(runs),
     notes: [NOTE],
   };
-}
-
-/** @returns how many ms it took. */
-async function timed(what: () => Promise<void>): Promise<number> {
-  const from = performance.now();
-  await what();
-  return performance.now() - from;
 }
 
 async function stopFollower(supervisor: Supervisor): Promise<Peer> {
@@ -151,21 +150,30 @@ async function findLoad(context: BenchContext, supervisor: Supervisor, { rate, s
     const { done, span } = await closedLoop(call, { outstanding: FULL_LOAD, seconds, signal });
     chosen = Math.max(1, Math.round(done / span.seconds / 2));
   }
-  const feel = async (during: (() => Promise<void>) | undefined): Promise<Felt> => {
-    const { latencies, lateness, failures } = await openLoop(call, { rate: chosen, seconds, during, signal });
-    return { p50: latencies.quantile(0.5), p99: latencies.quantile(0.99), late: lateness.quantile(0.99), failures };
+  const feel = async (during?: (nextPhase: () => void) => Promise<void>): Promise<Felt[]> => {
+    const { phases } = await openLoop(call, { rate: chosen, seconds, during, signal });
+    return phases.map(({ latencies, lateness, failures }) => ({
+      p50: latencies.quantile(0.5),
+      p99: latencies.quantile(0.99),
+      late: lateness.quantile(0.99),
+      failures,
+    }));
   };
   await sleep(100, undefined, { signal });
-  return { rate: chosen, alone: () => feel(undefined), while: feel };
+  return { rate: chosen, alone: () => feel(), while: feel };
 }
 
-function compare(before: Felt, meanwhile: Felt) {
+function compare(before: Felt | undefined, starting: Felt | undefined, meanwhile: Felt | undefined) {
+  const none: Felt = { p50: Number.NaN, p99: Number.NaN, late: Number.NaN, failures: 0 };
+  const [first = none, second = none, third = none] = [before, starting, meanwhile];
   return {
-    "others' p50 before ms": before.p50,
-    "meanwhile p50 ms": meanwhile.p50,
-    "others' p99 before ms": before.p99,
-    "meanwhile p99 ms": meanwhile.p99,
-    "loop late p99 ms": meanwhile.late,
-    failed: before.failures + meanwhile.failures,
+    "others' p50 before ms": first.p50,
+    "starting p50 ms": second.p50,
+    "meanwhile p50 ms": third.p50,
+    "others' p99 before ms": first.p99,
+    "starting p99 ms": second.p99,
+    "meanwhile p99 ms": third.p99,
+    "loop late p99 ms": third.late,
+    failed: first.failures + second.failures + third.failures,
   };
 }
