@@ -58,9 +58,11 @@ export class RestoredCells {
 
   /**
    * Takes in a record of key, value and version, and keeps its bytes; those of one chunk come one after the other.
-   * @throws Error when it is none, or its key was there before.
+   * @throws Error when it is none, its key was there before, or there is no room for it.
    */
   add({ bytes, start, end }: RecordPlace): void {
+    if (this.#records === this.#starts.length)
+      throw new Error(`more records than the ${this.#records} there should be`);
     const hash = hashOfKey(bytes, start, end);
     const at = this.#find(hash, (record) => this.#has(record, keyOf(bytes, start, end)));
     if (this.#table[at] !== FREE) throw new Error(`two records with the key ${inspect(keyOf(bytes, start, end))}`);

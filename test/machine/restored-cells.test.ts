@@ -82,7 +82,7 @@ describe("restored cells", () => {
     expect(cells.get("first")?.entry?.()).toEqual({ key: "first", value: "value", version: 1 });
   });
 
-  test("refuse two records of one key, and what is no record", () => {
+  test("refuse two records of one key, what is no record, and more than there should be", () => {
     for (const key of ["a", "é", "a long key, of more bytes than 31 are"]) {
       const twice = [
         [key, 1, 1],
@@ -93,5 +93,8 @@ describe("restored cells", () => {
     expect(() => restored([[1, 2, 3]])).toThrow("a record with the key 1");
     const cells = new RestoredCells(1);
     expect(() => cells.add({ bytes: pack("text"), start: 0, end: 5 })).toThrow("no encoded array");
+    const bytes = pack(["a", 1, 1]);
+    cells.add({ bytes, start: 0, end: bytes.byteLength });
+    expect(() => cells.add({ bytes, start: 0, end: bytes.byteLength })).toThrow("more records than the 1");
   });
 });

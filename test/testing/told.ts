@@ -277,6 +277,17 @@ export const LIES: readonly Case[] = [
     },
   ],
   [
+    "a snapshot that is acknowledged before the save",
+    "persistFirst",
+    ({ step }) => {
+      const effects = effectsOf(step);
+      const ack = effects?.after.find(({ message }) => message.type === "InstallSnapshotReply" && message.installed);
+      return effects?.save === undefined || ack === undefined
+        ? undefined
+        : yielding(step, { before: [...effects.before, ack], after: [] });
+    },
+  ],
+  [
     "an acknowledgement without a save",
     "persistFirst",
     ({ step }) => {

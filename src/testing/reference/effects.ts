@@ -2,13 +2,22 @@ import { beginSave, demandSaved } from "./disk.ts";
 import { eachEntry } from "./plain-log.ts";
 import { demandReadable, demandReleased } from "./reads.ts";
 import { demand } from "./rules.ts";
-import type { Leadership, Server } from "./server.ts";
-import type { AppendEntries, Effects, InstallSnapshot, Message, Outgoing, VoteRequest } from "./trace.ts";
+import type { Leadership, Owed, Server } from "./server.ts";
+import { aboutChunk } from "./snapshots.ts";
+import type {
+  AppendEntries,
+  Effects,
+  InstallSnapshot,
+  InstallSnapshotReply,
+  Message,
+  Outgoing,
+  VoteRequest,
+} from "./trace.ts";
 
 /** All that came of the steps since the last time: what is sent before the save, the save, what is sent after it. */
 export function takeEffects(server: Server, effects: Effects | undefined): void {
   if (effects !== undefined) {
-    for (const { message } of effects.before) sendBefore(server, message);
+    for (const outgoing of effects.before) sendBefore(server, outgoing);
     if (effects.save !== undefined) beginSave(server, effects.save);
     else if (effects.after.length > 0) demandPersisted(server);
     for (const outgoing of effects.after) sendAfter(server, outgoing);
@@ -36,7 +45,11 @@ function demandPersisted(server: Server): void {
   demandSaved(server);
 }
 
-function sendBefore(server: Server, message: Message): void {
+function sendBefore(server: Server, { to, message }: Outgoing): void {
+  if (message.type === "InstallSnapshotReply") {
+    answerBefore(server, to, message);
+    return;
+  }
   demand(
     message.type === "AppendEntries" || message.type === "InstallSnapshot",
     "persistFirst",
@@ -51,6 +64,21 @@ function sendBefore(server: Server, message: Message): void {
       `vote for ${durable.votedFor ?? "nobody"}`,
   );
   sendAsLeader(server, message);
+}
+
+/** A chunk is gone with the process that has taken it, on disk or not. Of the whole, and of a new term, nothing is said yet. */
+function answerBefore(server: Server, to: string, reply: InstallSnapshotReply): void {
+  const { durable, owed } = server;
+  demand(
+    !reply.installed && durable.currentTerm === reply.term,
+    "persistFirst",
+    () =>
+      `before the save a chunk is answered in term ${reply.term}, ${reply.installed ? "as the last that lacked" : "not the last"}, ` +
+      `and term ${durable.currentTerm} is on disk`,
+  );
+  const at = owed.findIndex((other) => other.to === to && other.about === aboutChunk(reply));
+  demandReply(owed[at], to, reply);
+  owed.splice(at, 1);
 }
 
 function sendAsLeader(server: Server, message: AppendEntries | InstallSnapshot): void {
@@ -147,8 +175,11 @@ function demandAsked({ asked }: Server, { type, term, lastLogIndex, lastLogTerm 
 /** Replies leave in the order of what they answer; those in between were lost. */
 function demandOwed(server: Server, to: string, reply: Message): void {
   const at = server.owed.findIndex((owed) => owed.to === to && owed.type === reply.type);
-  const owed = server.owed[at];
-  demand(owed !== undefined, "replies", () => `${reply.type} to ${to}, who has asked for none`);
+  demandReply(server.owed[at], to, reply);
   server.owed.splice(0, at + 1);
+}
+
+function demandReply(owed: Owed | undefined, to: string, reply: Message): void {
+  demand(owed !== undefined, "replies", () => `${reply.type} to ${to}, who has asked for none`);
   owed.check(reply);
 }

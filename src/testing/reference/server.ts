@@ -37,6 +37,8 @@ export interface PendingRead {
 export interface Owed {
   readonly to: string;
   readonly type: Message["type"];
+  /** Of a reply that may leave before others: what it has in common with the one that it belongs to. */
+  readonly about?: string;
   readonly check: (reply: Message) => void;
 }
 

@@ -27,6 +27,7 @@ export function receiveInstallSnapshot(
   server.owed.push({
     to: from,
     type: "InstallSnapshotReply",
+    about: aboutChunk({ lastIncludedIndex: index, round: isCurrent ? round : 0 }),
     check: (reply: Message) => {
       if (reply.type !== "InstallSnapshotReply") return;
       demand(
@@ -54,6 +55,11 @@ export function receiveInstallSnapshot(
       );
     },
   };
+}
+
+/** What the answer to a chunk shares with it. */
+export function aboutChunk({ lastIncludedIndex, round }: Pick<InstallSnapshotReply, "lastIncludedIndex" | "round">) {
+  return `the snapshot of ${lastIncludedIndex} in round ${round}`;
 }
 
 function chunksFrom(from: string, index: number): string {
