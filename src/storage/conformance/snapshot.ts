@@ -44,6 +44,22 @@ export const snapshotCases: readonly CaseBody[] = [
     },
   },
   {
+    name: "takes chunks of more than a mebibyte in one save, of the usual size and others",
+    async body(fixture) {
+      const subject = await withLog(fixture);
+      const sizes = [128 << 10, 128 << 10, 300 << 10, 1, 128 << 10, 500 << 10, 128 << 10, 7];
+      takeSnapshot(
+        subject,
+        6,
+        undefined,
+        sizes.map((size, at) => dataOf(at, size)),
+      );
+      await crashAndCheck(fixture, subject);
+      takeSnapshot(subject, 13);
+      await checkThoroughly(fixture, subject);
+    },
+  },
+  {
     name: "replaces one snapshot by the next, again and again",
     async body(fixture) {
       const subject = await withLog(fixture);

@@ -87,9 +87,9 @@ async function measureReturn(context: BenchContext, setting: RecoverySetting, wh
     const load = await findLoad(context, supervisor, setting);
     const follower = await stopFollower(supervisor);
     await what.write(supervisor, follower);
-    const [before] = await load.alone();
+    const [before = NOTHING] = await load.alone();
     let seen: Readonly<Record<string, number>> = {};
-    const [starting, meanwhile] = await load.while(async (nextPhase) => {
+    const [starting = NOTHING, meanwhile = NOTHING] = await load.while(async (nextPhase) => {
       const from = performance.now();
       let at = from;
       const start = async () => {
@@ -139,6 +139,9 @@ interface Felt {
   readonly failures: number;
 }
 
+/** What is felt of a phase that never came. */
+const NOTHING: Felt = { p50: Number.NaN, p99: Number.NaN, late: Number.NaN, failures: 0 };
+
 /** What others do meanwhile. */
 async function findLoad(context: BenchContext, supervisor: Supervisor, { rate, seconds, bytes }: RecoverySetting) {
   const { signal } = context;
@@ -163,17 +166,15 @@ async function findLoad(context: BenchContext, supervisor: Supervisor, { rate, s
   return { rate: chosen, alone: () => feel(), while: feel };
 }
 
-function compare(before: Felt | undefined, starting: Felt | undefined, meanwhile: Felt | undefined) {
-  const none: Felt = { p50: Number.NaN, p99: Number.NaN, late: Number.NaN, failures: 0 };
-  const [first = none, second = none, third = none] = [before, starting, meanwhile];
+function compare(before: Felt, starting: Felt, meanwhile: Felt) {
   return {
-    "others' p50 before ms": first.p50,
-    "starting p50 ms": second.p50,
-    "meanwhile p50 ms": third.p50,
-    "others' p99 before ms": first.p99,
-    "starting p99 ms": second.p99,
-    "meanwhile p99 ms": third.p99,
-    "loop late p99 ms": third.late,
-    failed: first.failures + second.failures + third.failures,
+    "others' p50 before ms": before.p50,
+    "starting p50 ms": starting.p50,
+    "meanwhile p50 ms": meanwhile.p50,
+    "others' p99 before ms": before.p99,
+    "starting p99 ms": starting.p99,
+    "meanwhile p99 ms": meanwhile.p99,
+    "loop late p99 ms": meanwhile.late,
+    failed: before.failures + starting.failures + meanwhile.failures,
   };
 }
