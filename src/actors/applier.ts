@@ -101,9 +101,9 @@ export class Applier {
     const { term } = entries.batch;
     const firstIndex = replica.lastApplied + 1;
     const applied: AppliedEntry[] = [];
-    replica.apply(entries, last, (index, result, kind, command) => {
+    replica.apply(entries, last, (index, result, wasAsked) => {
       pending.applied(index, term, result, replies.ready);
-      if (onApplied !== undefined) applied.push(describeApplied(index, term, kind, command));
+      if (onApplied !== undefined) applied.push(describeApplied(entries, wasAsked));
     });
     onApplied?.(applied, firstIndex, last);
   }

@@ -1,6 +1,13 @@
-import { type Applied, answerQuery, applyCommand } from "../machine/apply.ts";
+import {
+  type Applied,
+  answerQuery,
+  applyCommand,
+  applyEncoded,
+  type EncodedMachine,
+  takesEncoded,
+} from "../machine/apply.ts";
 import { decode, decodeWithin, encodeResults } from "../machine/codec.ts";
-import { Sessions } from "../machine/sessions.ts";
+import { SESSION_HEADER_BYTES, Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
 import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
@@ -26,20 +33,23 @@ export class Replica {
   readonly #machine: StateMachine | DurableState;
   /** The machine, when it is a durable one. */
   readonly #durable: DurableState | undefined;
+  /** The machine, when it takes commands as bytes. */
+  readonly #encoded: EncodedMachine | undefined;
   readonly #calls: Pick<MachineCalls, "enter" | "leave">;
   #sessions = new Sessions();
   #lastApplied = 0;
   #lastTime = 0;
   /** Whether a durable machine's state is not what the store has. */
   #hasChanged = false;
-  /** What the state machine was given last. */
-  #command: unknown;
+  /** Whether the state machine was asked about the entry at hand. */
+  #wasAsked = false;
 
   /** @param id names the peer in errors. */
   constructor(id: PeerId, machine: StateMachine | DurableState, calls: Pick<MachineCalls, "enter" | "leave">) {
     this.#id = id;
     this.#machine = machine;
     this.#durable = machine instanceof DurableState ? machine : undefined;
+    this.#encoded = takesEncoded(machine) ? machine : undefined;
     this.#calls = calls;
   }
 
@@ -79,23 +89,23 @@ export class Replica {
   /**
    * Applies entries up to `last`, and tells what each came to.
    * @param entries stands before the first that is not applied yet.
-   * @param onApplied `command` is what the state machine was given; undefined when it was not asked.
+   * @param onApplied `wasAsked` says whether the state machine was given the entry's command; `entries` stands at the entry.
    * @throws what the store throws that a durable machine reads from; so does `answer`.
    */
   apply(
     entries: EntryReader,
     last: number,
-    onApplied: (index: number, applied: Applied, kind: EntryKind, command: unknown) => void,
+    onApplied: (index: number, applied: Applied, wasAsked: boolean) => void,
   ): void {
     const { term, time } = entries.batch;
     this.#lastTime = time;
     this.#hasChanged = true;
     while (entries.index < last && entries.next()) {
-      const { index, kind } = entries;
-      this.#command = undefined;
+      const { index } = entries;
+      this.#wasAsked = false;
       const applied = this.#applyEntry(entries, { index, term, time });
       this.#lastApplied = index;
-      onApplied(index, applied, kind, this.#command);
+      onApplied(index, applied, this.#wasAsked);
     }
   }
 
@@ -216,9 +226,10 @@ export class Replica {
   }
 
   #carryOut(bytes: Uint8Array, start: number, end: number, at: ApplyContext): Applied {
-    this.#command = decodeWithin(bytes, start, end);
+    this.#wasAsked = true;
     this.#calls.enter("apply", at.index);
-    const applied = applyCommand(this.#machine, this.#command, at);
+    const taken = this.#encoded && applyEncoded(this.#encoded, bytes, start, end, at);
+    const applied = taken ?? applyCommand(this.#machine, decodeWithin(bytes, start, end), at);
     this.#calls.leave();
     this.#durable?.checkReadings();
     return applied;
@@ -232,14 +243,18 @@ function* eachAfter<Item>(before: () => void, items: Iterable<Item>): Iterable<I
   }
 }
 
-/** An entry that was applied, for those who watch. */
-export function describeApplied(index: number, term: number, kind: EntryKind, command: unknown): AppliedEntry {
+/** The entry that was applied last and that `entries` stands at, for those who watch. */
+export function describeApplied(entries: EntryReader, wasAsked: boolean): AppliedEntry {
+  const { index, kind } = entries;
+  const { term, bytes } = entries.batch;
   switch (kind) {
-    case EntryKind.sessionCommand:
-      if (command === undefined) return { index, term, kind: "session" };
+    case EntryKind.sessionCommand: {
+      if (!wasAsked) return { index, term, kind: "session" };
+      const command = decodeWithin(bytes, entries.start + SESSION_HEADER_BYTES, entries.end);
       return { index, term, kind: "command", command };
+    }
     case EntryKind.command:
-      return { index, term, kind: "command", command };
+      return { index, term, kind: "command", command: decodeWithin(bytes, entries.start, entries.end) };
     case EntryKind.noop:
       return { index, term, kind: "noop" };
     case EntryKind.configuration:

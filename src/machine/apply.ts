@@ -30,6 +30,38 @@ export function applyCommand(machine: Pick<StateMachine, "apply">, command: unkn
   }
 }
 
+/** A machine that takes commands as bytes. */
+export type EncodedMachine = Required<Pick<StateMachine, "applyEncoded">>;
+
+/**
+ * Whether the machine takes commands as bytes. One whose `apply` was overridden, and its `applyEncoded` was not, does not: the
+ * latter would not come to the same any more.
+ */
+export function takesEncoded(machine: object): machine is EncodedMachine {
+  for (let owner: object | null = machine; owner !== null; owner = Object.getPrototypeOf(owner)) {
+    if (Object.hasOwn(owner, "applyEncoded")) return true;
+    if (Object.hasOwn(owner, "apply")) return false;
+  }
+  return false;
+}
+
+/** Carries out a command from its bytes; whatever the machine does, this returns. @returns undefined: it does not take it. */
+export function applyEncoded(
+  machine: EncodedMachine,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  context: ApplyContext,
+): Applied | undefined {
+  try {
+    const result = machine.applyEncoded(bytes, start, end, context);
+    if (result === undefined) return undefined;
+    return isObject(result) ? settled(result, "applyEncoded") : { result, threw: undefined };
+  } catch (error) {
+    return { result: undefined, threw: toThrown(error) };
+  }
+}
+
 /** Answers a query; whatever the machine does, this returns. */
 export function answerQuery(machine: Pick<StateMachine, "query">, query: unknown): Applied {
   try {
@@ -44,7 +76,7 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
-function settled(result: object, method: "apply" | "query"): Applied {
+function settled(result: object, method: "apply" | "applyEncoded" | "query"): Applied {
   if (typeof (result as { then?: unknown }).then !== "function") return { result, threw: undefined };
   // Its rejection was for the caller, who hears of another error; left alone it would take the thread down.
   Promise.resolve(result).catch(() => undefined);

@@ -1,5 +1,7 @@
 import { inspect } from "node:util";
 import { pack } from "./codec.ts";
+import { recordAt } from "./key-value-record.ts";
+import { recordBytes } from "./record-arena.ts";
 
 /** What one command did to one key. */
 export interface KeyValueChange {
@@ -43,8 +45,10 @@ interface Written {
 export class ChangeHistory {
   /** All changes behind this index are here. */
   #complete: number;
-  /** Of each change, in order: what was written, its index, and about how many bytes it takes. */
-  #written: (Written | undefined)[] = [];
+  /** Of each change, in order: what was written, or the chunk with its record, its index, and about how many bytes it takes. */
+  #written: (Written | Uint8Array | undefined)[] = [];
+  /** Where the record begins in its chunk. */
+  #starts: number[] = [];
   #indices: number[] = [];
   #sizes: number[] = [];
   /** Of these, how many at the front are dropped. Nothing is left there that could keep a value alive. */
@@ -62,11 +66,20 @@ export class ChangeHistory {
 
   /** @param written the value is undefined, and the version 0, of a key that was deleted. */
   add(index: number, written: Written): void {
-    const bytes = CHANGE_BYTES + 2 * written.key.length + memoryOf(written.value);
+    this.#add(index, written, 0, 2 * written.key.length + memoryOf(written.value));
+  }
+
+  /** @param start where the record of what was written begins in `chunk`. */
+  addRecord(index: number, chunk: Uint8Array, start: number): void {
+    this.#add(index, chunk, start, recordBytes(chunk, start));
+  }
+
+  #add(index: number, written: Written | Uint8Array, start: number, bytes: number): void {
     this.#written.push(written);
+    this.#starts.push(start);
     this.#indices.push(index);
-    this.#sizes.push(bytes);
-    this.#bytes += bytes;
+    this.#sizes.push(CHANGE_BYTES + bytes);
+    this.#bytes += CHANGE_BYTES + bytes;
     while (this.#isTooMuch(this.#written.length - this.#dropped)) {
       this.#bytes -= this.#sizes[this.#dropped] ?? 0;
       this.#complete = this.#indices[this.#dropped] ?? this.#complete;
@@ -76,6 +89,7 @@ export class ChangeHistory {
     // Now and then, since moving the rest costs.
     if (this.#dropped > this.#maxChanges) {
       this.#written = this.#written.slice(this.#dropped);
+      this.#starts = this.#starts.slice(this.#dropped);
       this.#indices = this.#indices.slice(this.#dropped);
       this.#sizes = this.#sizes.slice(this.#dropped);
       this.#dropped = 0;
@@ -93,7 +107,7 @@ export class ChangeHistory {
     const changes: KeyValueChange[] = [];
     if (after < this.#complete) return { changes, firstIndex, upTo: undefined };
     for (let at = this.#firstBehind(after); at < this.#written.length; at++) {
-      const written = this.#written[at];
+      const written = this.#writtenAt(at);
       const index = this.#indices[at] ?? 0;
       if (written === undefined || !fits(written.key)) continue;
       const last = changes.at(-1)?.index ?? index;
@@ -102,6 +116,11 @@ export class ChangeHistory {
       changes.push({ index, key, value, version });
     }
     return { changes, firstIndex, upTo: undefined };
+  }
+
+  #writtenAt(at: number): Written | undefined {
+    const written = this.#written[at];
+    return written instanceof Uint8Array ? recordAt(written, this.#starts[at] ?? 0).entry() : written;
   }
 
   #firstBehind(after: number): number {

@@ -1,4 +1,5 @@
 import { getFloat64 } from "../raft/bytes.ts";
+import { isAscii } from "./msgpack.ts";
 
 /*
  * Reads what the packer writes of the values that may be encoded: msgpack without records and references. The package's own
@@ -231,12 +232,6 @@ export class Decoder {
     if (size > this.#end - this.#at)
       throw new RangeError(`${size} bytes at ${this.#at}, and the end is at ${this.#end}`);
   }
-}
-
-function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
-  let all = 0;
-  for (let at = start; at < end; at++) all |= bytes[at] as number;
-  return all < 0x80;
 }
 
 /** Of a text of ASCII. */

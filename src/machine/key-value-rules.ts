@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { inspect, isDeepStrictEqual } from "node:util";
 import { type ChangeHistory, sizeOf } from "./change-history.ts";
-import { packBriefly } from "./codec.ts";
+import { decodeWithin, packBriefly } from "./codec.ts";
+import { packRecord } from "./key-value-record.ts";
 import {
   type KeyValueAnswer,
   type KeyValueCommand,
@@ -16,7 +17,7 @@ import {
   MAX_STRING_LENGTH,
   type TransactionResult,
 } from "./key-value-types.ts";
-import { joinRecords } from "./records.ts";
+import { joinRecords, type RecordPlace } from "./records.ts";
 
 /*
  * What commands and queries of the key-value map mean, wherever its entries are kept. Bad ones throw.
@@ -234,13 +235,16 @@ function put(cells: WritableCells, key: string, value: unknown, before: Cell | u
 /** Of what the entries are, however they came: each is packed anew. */
 function digest(cells: Cells): string {
   const hash = createHash("sha256");
-  for (const chunk of packed(cells.from(""), cells.size, 0, pack)) hash.update(chunk);
+  for (const chunk of packed(cells.from(""), cells.size, 0, (cell) => packRecord(entryOf(cell)))) hash.update(chunk);
   return hash.digest("hex");
 }
 
-/** A snapshot: first the number of entries and the index of the last command, then one record an entry. */
+/** Of snapshots; the one before had other records. */
+const FORMAT = 3;
+
+/** A snapshot: first the number of entries, the index of the last command and the format, then one record an entry. */
 export function chunks(cells: Iterable<Cell>, count: number, index: number): Iterable<Uint8Array> {
-  return packed(cells, count, index, (cell) => cell.record?.() ?? pack(cell));
+  return packed(cells, count, index, (cell) => cell.record?.() ?? packRecord(cell));
 }
 
 function packed(
@@ -250,15 +254,22 @@ function packed(
   recordOf: (cell: Cell) => Uint8Array,
 ): Iterable<Uint8Array> {
   function* records(): Generator<Uint8Array> {
-    yield packBriefly([count, index]);
+    yield packBriefly([count, index, FORMAT]);
     for (const cell of cells) yield recordOf(cell);
   }
   return joinRecords(records());
 }
 
-function pack(cell: Cell): Uint8Array {
-  const { key, value, version } = entryOf(cell);
-  return packBriefly([key, value, version]);
+/** What stands in the first record of a snapshot. @throws Error when it has another format. */
+export function readHead({ bytes, start, end }: RecordPlace): { readonly count: number; readonly index: number } {
+  const head = decodeWithin(bytes, start, end);
+  const [count, index, format] = Array.isArray(head) ? (head as number[]) : [];
+  if (count === undefined || index === undefined || format !== FORMAT) {
+    throw new Error(
+      `a snapshot of the map of format ${inspect(format)}, expected ${FORMAT}: its head is ${inspect(head)}`,
+    );
+  }
+  return { count, index };
 }
 
 function check<Input extends { readonly op: string; readonly key: string }>(command: Input): Input {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { answerQuery, applyCommand } from "../../src/machine/apply.ts";
+import { answerQuery, applyCommand, applyEncoded, takesEncoded } from "../../src/machine/apply.ts";
 import type { ApplyContext, StateMachine } from "../../src/machine/state-machine.ts";
 
 const CONTEXT: ApplyContext = { index: 7, term: 3, time: 1_000 };
@@ -92,5 +92,63 @@ describe("a promise in place of a result", () => {
     ).toContain("returned a promise");
     await new Promise((resolve) => setImmediate(resolve));
     expect(unhandled).toEqual([]);
+  });
+});
+
+describe("a machine that takes commands as bytes", () => {
+  const BYTES = new Uint8Array([9, 1, 2, 9]);
+
+  class Adder implements StateMachine<number, number, undefined, number> {
+    sum = 0;
+    apply(command: number): number {
+      this.sum += command;
+      return this.sum;
+    }
+    applyEncoded(bytes: Uint8Array, start: number, end: number): number | undefined {
+      if (end - start !== 2) return undefined;
+      if (bytes[start] === 0) throw new Refusal("nothing");
+      return this.apply((bytes[start] ?? 0) + (bytes[start + 1] ?? 0));
+    }
+    query(): number {
+      return this.sum;
+    }
+    snapshot(): Uint8Array {
+      return new Uint8Array();
+    }
+    restore(): void {}
+  }
+
+  test("is given those that lie in the bytes, and says by undefined that one is to be decoded", () => {
+    const adder = new Adder();
+    expect(applyEncoded(adder, BYTES, 1, 3, CONTEXT)).toEqual({ result: 3, threw: undefined });
+    expect(applyEncoded(adder, BYTES, 0, 3, CONTEXT)).toBeUndefined();
+    expect(adder.sum).toBe(3);
+  });
+
+  test("may throw the result, as apply may, and no more than that return a promise", () => {
+    const threw = { name: "Refusal", message: "nothing" };
+    expect(applyEncoded(new Adder(), new Uint8Array(2), 0, 2, CONTEXT)).toEqual({ result: undefined, threw });
+    const promising = { applyEncoded: () => Promise.resolve(1) };
+    expect(applyEncoded(promising, BYTES, 0, 2, CONTEXT)?.threw?.message).toContain(
+      "applyEncoded of the state machine returned a promise",
+    );
+  });
+
+  test("is not asked when a subclass has another apply, and not the other half of it", () => {
+    class Same extends Adder {}
+    class Doubler extends Adder {
+      override apply(command: number): number {
+        return super.apply(2 * command);
+      }
+    }
+    class Both extends Doubler {
+      override applyEncoded(): undefined {}
+    }
+    expect(takesEncoded(new Adder())).toBe(true);
+    expect(takesEncoded(new Same())).toBe(true);
+    expect(takesEncoded(new Doubler())).toBe(false);
+    expect(takesEncoded(new Both())).toBe(true);
+    expect(takesEncoded(Object.assign(new Adder(), { apply: () => 1 }))).toBe(false);
+    expect(takesEncoded(machineOf(() => 1))).toBe(false);
   });
 });

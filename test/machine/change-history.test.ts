@@ -2,6 +2,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { ChangeHistory } from "../../src/machine/change-history.ts";
+import { packRecord } from "../../src/machine/key-value-record.ts";
+import { joinRecords } from "../../src/machine/records.ts";
 
 const MIB = 1 << 20;
 const all = () => true;
@@ -41,6 +43,21 @@ describe("the history of changes", () => {
     const history = new ChangeHistory(0);
     for (let index = 1; index <= 20; index++) history.add(index, { key: "k", value: "x".repeat(MIB), version: index });
     expect(history.since(19, all, 10).firstIndex).toBe(18);
+  });
+
+  test("tells of what was written as a record what it tells of a value, and counts its bytes", () => {
+    const record = Buffer.from(packRecord({ key: "k", version: 4, value: ["v"] }));
+    const chunk = Buffer.concat([...joinRecords([record])]);
+    const history = new ChangeHistory(0);
+    history.addRecord(7, chunk, 4);
+    history.add(8, { key: "k", value: 2, version: 5 });
+    expect(history.since(0, all, 10).changes).toEqual([
+      { index: 7, key: "k", value: ["v"], version: 4 },
+      { index: 8, key: "k", value: 2, version: 5 },
+    ]);
+    const large = Buffer.concat([...joinRecords([packRecord({ key: "k", version: 1, value: "x".repeat(MIB) })])]);
+    for (let index = 9; index <= 28; index++) history.addRecord(index, large, 4);
+    expect(history.since(27, all, 10).firstIndex).toBe(22);
   });
 
   test("keeps the latest change however large it is, and only that then", () => {

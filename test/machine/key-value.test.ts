@@ -3,9 +3,11 @@ import { describe, expect, test } from "vitest";
 import { decode, pack } from "../../src/machine/codec.ts";
 import { KeyValueMap, type KeyValueMapOptions } from "../../src/machine/key-value.ts";
 import type { KeyValueCommand, KeyValuePage, KeyValueWrite } from "../../src/machine/key-value-types.ts";
+import { joinRecords } from "../../src/machine/records.ts";
 import { durableMap, type MapUnderTest } from "./fixtures/durable-map.ts";
+import { peersMap } from "./fixtures/peers-map.ts";
 
-const keys = fc.constantFrom("a", "b", "c", "ab", "é", "__proto__", "constructor");
+const keys = fc.constantFrom("a", "b", "c", "ab", "é", "__proto__", "a key of more than thirty-one bytes");
 const values = fc.oneof(
   fc.constantFrom("", "x", "long text", null, false, 0, 1.5, 10n),
   fc.array(fc.constantFrom("x", 1), { maxLength: 2 }),
@@ -113,6 +115,7 @@ function contentOf(map: MapUnderTest): [string, unknown][] {
 
 const KINDS = [
   ["KeyValueMap", (options?: KeyValueMapOptions): MapUnderTest => new KeyValueMap(options)],
+  ["KeyValueMap in a peer", peersMap],
   ["DurableKeyValueMap", durableMap],
 ] as const;
 
@@ -193,7 +196,7 @@ describe.each(KINDS)("%s", (_, make) => {
   test.each<[string, (whole: Uint8Array) => Uint8Array]>([
     ["is empty", () => new Uint8Array()],
     ["ends within a record", (whole) => whole.subarray(0, -1)],
-    ["lacks its last record", (whole) => whole.subarray(0, -(4 + pack(["b", 2, 1]).byteLength))],
+    ["lacks its last record", (whole) => whole.subarray(0, -(4 + pack(["b", 1, 2]).byteLength))],
   ])("restoring from a snapshot that %s throws and changes nothing", (_, damage) => {
     const source = filled({ op: "put", key: "a", value: 1 }, { op: "put", key: "b", value: 2 });
     const map = filled({ op: "put", key: "kept", value: true });
@@ -367,4 +370,14 @@ describe.each(KINDS)("%s", (_, make) => {
     expect(restored.query({ op: "changes", after: 8 })).toEqual({ changes: [], firstIndex: 10, upTo: undefined });
     expect(restored.query({ op: "changes", after: 9 })).toEqual({ changes: [], firstIndex: 10, upTo: undefined });
   });
+});
+
+test("a snapshot of an earlier format is refused, and changes nothing", () => {
+  const map = peersMap();
+  map.apply({ op: "put", key: "kept", value: true });
+  for (const head of [2, [2, 7]]) {
+    const records = [pack(head), pack(["a", 1, 1]), pack(["b", 2, 1])];
+    expect(() => map.restore(joinRecords(records))).toThrow("a snapshot of the map of format undefined, expected 3");
+  }
+  expect(contentOf(map)).toEqual([["kept", true]]);
 });

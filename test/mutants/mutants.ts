@@ -263,24 +263,32 @@ const SNAPSHOTS: readonly Mutant[] = [
     "Array.from([...records].slice(0, 0), (record) => {",
   ]),
   mutant("machine/key-value.ts", "the state is merged with the snapshot's", [
-    "    this.#cells = new MemoryCells(cells);\n",
-    "    const merged = new MemoryCells(cells);\n    for (const cell of this.#cells.all()) if (merged.get(cell.key) === undefined) merged.set(cell.key, cell);\n    this.#cells = merged;\n",
+    "    this.#cells = cells;\n",
+    "    for (const cell of this.#cells.all()) if (cells.get(cell.key) === undefined) cells.set(cell.key, cell);\n    this.#cells = cells;\n",
   ]),
   mutant("machine/key-value.ts", "a snapshot shows what was written after it", [
     "return chunks(this.#cells.all(), this.#cells.size, this.#index);",
     "const cells = this.#cells;\n    return { [Symbol.iterator]: () => chunks(cells.all(), cells.size, this.#index)[Symbol.iterator]() };",
   ]),
-  mutant("machine/restored-cells.ts", "what was restored is there again after it was removed", [
-    "    this.#chunkOf[record] = NONE;\n",
+  mutant("machine/memory-cells.ts", "what was removed is there again when it was bytes", [
+    "      this.#place(found, REMOVED, 0);\n",
     "",
   ]),
-  mutant("machine/restored-cells.ts", "a snapshot lacks what was removed after it", [
-    "const chunkOf = this.#chunkOf.slice(0, this.#records);",
-    "const chunkOf = this.#chunkOf.subarray(0, this.#records);",
+  mutant("machine/memory-cells.ts", "a snapshot lacks what was removed after it", [
+    "const chunkOf = this.#chunkOf.slice(0, this.#numbers);",
+    "const chunkOf = this.#chunkOf.subarray(0, this.#numbers);",
   ]),
-  mutant("machine/key-value.ts", "a restored map has its keys in another order when they are written", [
-    "if (this.#restored.size > 0 && !this.#cells.has(key) && this.#restored.set(key, cell)) return;",
-    "this.#restored.delete(key);",
+  mutant("machine/memory-cells.ts", "a snapshot shows what was put as bytes after it", [
+    "const starts = this.#starts.slice(0, this.#numbers);",
+    "const starts = this.#starts.subarray(0, this.#numbers);",
+  ]),
+  mutant("machine/memory-cells.ts", "what was set hides what was put as bytes after it", [
+    "    this.#cells[entry] = undefined;\n    this.#place(entry, chunk, start);",
+    "    this.#place(entry, chunk, start);",
+  ]),
+  mutant("machine/key-value.ts", "a put that was not decoded says that a new key was there", [
+    "return this.#put.wantsVersion ? { ok: true, version } : version > 1;",
+    "return this.#put.wantsVersion ? { ok: true, version } : version > 0;",
   ]),
   mutant("raft/snapshot.ts", "a snapshot is acknowledged before its last chunk is on disk", [
     "if (installed || state.hardStateChanged) sendAfterSave(",

@@ -1,3 +1,4 @@
+import { type EncodedMachine, takesEncoded } from "../../machine/apply.ts";
 import { isDurable } from "../../machine/load.ts";
 import type { AnyStateMachine, StateMachine } from "../../machine/state-machine.ts";
 
@@ -29,6 +30,10 @@ class OwnBytes implements StateMachine {
 
   apply(...[command, context]: Parameters<StateMachine["apply"]>): unknown {
     return this.#inner.apply(command, context);
+  }
+
+  applyEncoded(...[bytes, start, end, context]: Parameters<EncodedMachine["applyEncoded"]>): unknown {
+    return takesEncoded(this.#inner) ? this.#inner.applyEncoded(bytes, start, end, context) : undefined;
   }
 
   query(query: unknown): unknown {

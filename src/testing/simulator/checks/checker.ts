@@ -63,7 +63,8 @@ export class Checker {
     this.images = new Map(peers.map((id) => [id, new DiskImage(id, record)]));
     this.#states = new States(report);
     const name = "the full replay";
-    this.#reference = this.#states.watch(reference, name);
+    // It decodes all commands, so that a machine that takes some as bytes has to come to the same.
+    this.#reference = this.#states.watch(reference, name, true);
     const replay: AnyStateMachine = this.#reference;
     const held = isDurable(replay) ? new DurableState(replay, NO_TABLE) : replay;
     const replica = new Replica(name, held, NO_CALLS);

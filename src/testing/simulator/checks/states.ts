@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
-import { packBriefly } from "../../../machine/codec.ts";
+import { type EncodedMachine, takesEncoded } from "../../../machine/apply.ts";
+import { decodeWithin, packBriefly } from "../../../machine/codec.ts";
 import { isDurable } from "../../../machine/load.ts";
 import type {
   AnyStateMachine,
@@ -39,9 +40,14 @@ export class States {
     this.#report = report;
   }
 
-  /** A machine that is compared with all others. @param who names it in messages. */
-  watch(machine: AnyStateMachine, who: string): WatchedMachine {
-    return isDurable(machine) ? new WatchedDurable(machine, who, this) : new WatchedInMemory(machine, who, this);
+  /**
+   * A machine that is compared with all others.
+   * @param who names it in messages.
+   * @param decodes it is given no command as bytes: what others make of those has to be the same.
+   */
+  watch(machine: AnyStateMachine, who: string, decodes = false): WatchedMachine {
+    if (isDurable(machine)) return new WatchedDurable(machine, who, this);
+    return new WatchedInMemory(machine, who, this, decodes);
   }
 
   /** State Machine Safety, by content: the same command at each index, none twice, none left out, the same result. */
@@ -118,8 +124,30 @@ export abstract class Watched {
   }
 
   protected watch(command: unknown, { index }: ApplyContext, apply: () => unknown): unknown {
+    this.#compare(index);
+    return this.#note(command, index, apply);
+  }
+
+  /** @param command makes it of its bytes; it is asked for what was taken only. */
+  protected watchEncoded(command: () => unknown, { index }: ApplyContext, apply: () => unknown): unknown {
+    this.#compare(index);
+    let result: unknown;
+    try {
+      result = apply();
+    } catch (error) {
+      return this.#note(command(), index, () => {
+        throw error;
+      });
+    }
+    return result === undefined ? undefined : this.#note(command(), index, () => result);
+  }
+
+  #compare(index: number): void {
     if (Math.floor(this.lastIndex / COMPARE_EVERY) < Math.floor(index / COMPARE_EVERY))
       this.#states.compare(this, index);
+  }
+
+  #note(command: unknown, index: number, apply: () => unknown): unknown {
     const print = fingerprint(command);
     let outcome: { readonly result: unknown } | { readonly error: unknown };
     try {
@@ -137,10 +165,12 @@ export abstract class Watched {
 
 class WatchedInMemory extends Watched implements StateMachine {
   readonly #inner: StateMachine;
+  readonly #encoded: EncodedMachine | undefined;
 
-  constructor(inner: StateMachine, who: string, states: States) {
+  constructor(inner: StateMachine, who: string, states: States, decodes: boolean) {
     super(who, states);
     this.#inner = inner;
+    this.#encoded = !decodes && takesEncoded(inner) ? inner : undefined;
   }
 
   get version(): number {
@@ -149,6 +179,13 @@ class WatchedInMemory extends Watched implements StateMachine {
 
   apply(command: unknown, context: ApplyContext): unknown {
     return this.watch(command, context, () => this.#inner.apply(command, context));
+  }
+
+  applyEncoded(bytes: Uint8Array, start: number, end: number, context: ApplyContext): unknown {
+    const encoded = this.#encoded;
+    if (encoded === undefined) return undefined;
+    const decoded = () => decodeWithin(bytes, start, end);
+    return this.watchEncoded(decoded, context, () => encoded.applyEncoded(bytes, start, end, context));
   }
 
   query(query: unknown): unknown {

@@ -1,0 +1,206 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { pack } from "../../src/machine/codec.ts";
+import { PutReader } from "../../src/machine/encoded-put.ts";
+import { packRecord } from "../../src/machine/key-value-record.ts";
+import type { KeyValueEntry } from "../../src/machine/key-value-types.ts";
+import { MemoryCells } from "../../src/machine/memory-cells.ts";
+import { findRecords, joinRecords } from "../../src/machine/records.ts";
+
+/** Short and long, of ASCII and not, and some of which one is longer than the other by a character alone. */
+const keys = fc.oneof(
+  fc.string({ minLength: 1, maxLength: 2, unit: fc.constantFrom("a", "b", "é") }),
+  fc.string({ minLength: 29, maxLength: 34, unit: fc.constantFrom("a", "é") }),
+);
+
+function restored(records: Iterable<Uint8Array>, count = 0): MemoryCells {
+  const cells = new MemoryCells(count);
+  for (const place of findRecords(joinRecords(records))) cells.restore(place);
+  return cells;
+}
+
+/** @returns whether the cells took it as bytes. */
+function put(cells: MemoryCells, key: string, value: unknown): boolean {
+  const reader = new PutReader();
+  const bytes = pack({ op: "put", key, value });
+  expect(reader.read(bytes, 0, bytes.byteLength)).toBe(true);
+  return cells.put(bytes, reader) !== undefined;
+}
+
+function entriesOf(cells: Iterable<KeyValueEntry>) {
+  return Array.from(cells, ({ key, value, version }) => [key, value, version]);
+}
+
+type Twin = Map<string, { readonly value: unknown; readonly version: number }>;
+
+function twinEntries(twin: Twin) {
+  return Array.from(twin, ([key, { value, version }]) => [key, value, version]);
+}
+
+describe("cells in memory", () => {
+  test("do what a Map does, some restored, some put as bytes, some as values, and some removed", () => {
+    const acts = fc.record({ what: fc.constantFrom("put", "put", "set", "delete"), key: keys, value: fc.nat() });
+    fc.assert(
+      fc.property(fc.uniqueArray(keys), fc.array(acts, { maxLength: 80 }), fc.nat(80), (there, all, when) => {
+        const cells = restored(there.map((key, at) => packRecord({ key, version: 1, value: at })));
+        const twin: Twin = new Map(there.map((key, at) => [key, { value: at, version: 1 }]));
+        let seen: ReturnType<MemoryCells["all"]> | undefined;
+        let seenTwin: unknown;
+        for (const [at, { what, key, value }] of all.entries()) {
+          if (at === when) {
+            seen = cells.all();
+            seenTwin = twinEntries(twin);
+          }
+          const version = (twin.get(key)?.version ?? 0) + 1;
+          if (what === "delete") {
+            cells.set(key, undefined);
+            twin.delete(key);
+            continue;
+          }
+          if (what === "set" || !put(cells, key, value)) cells.set(key, { key, value, version });
+          twin.set(key, { value, version });
+        }
+        expect(cells.size).toBe(twin.size);
+        expect(entriesOf(cells.all())).toEqual(twinEntries(twin));
+        for (const key of [...there, "a", "b", "é"]) expect(cells.get(key)?.value).toBe(twin.get(key)?.value);
+        const sorted = [...twin.keys()].sort();
+        expect(Array.from(cells.from("a"), ({ key }) => key)).toEqual(sorted.filter((key) => key >= "a"));
+        if (seen !== undefined) expect(entriesOf(seen)).toEqual(seenTwin);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("keep their order in a scan whose keys come and go by bytes", () => {
+    const cells = new MemoryCells();
+    put(cells, "b", 1);
+    expect(Array.from(cells.from(""), ({ key }) => key)).toEqual(["b"]);
+    put(cells, "a", 1);
+    put(cells, "b", 2);
+    cells.set("c", { key: "c", value: 1, version: 1 });
+    cells.set("b", undefined);
+    expect(Array.from(cells.from(""), ({ key }) => key)).toEqual(["a", "c"]);
+  });
+
+  test("are found among tens of thousands, whose numbers are given to others when they are removed", () => {
+    const cells = restored(
+      Array.from({ length: 20_000 }, (_, at) => packRecord({ key: `key${at}`, version: 1, value: at })),
+      20_000,
+    );
+    const twin = new Map(Array.from({ length: 20_000 }, (_, at) => [`key${at}`, at]));
+    for (let at = 0; at < 60_000; at++) {
+      const gone = `key${(at * 7_919) % 20_000}`;
+      cells.set(gone, undefined);
+      twin.delete(gone);
+      put(cells, `new${at % 15_000}`, at);
+      twin.set(`new${at % 15_000}`, at);
+    }
+    expect(cells.size).toBe(twin.size);
+    expect(Array.from(cells.all(), ({ key, value }) => [key, value])).toEqual([...twin]);
+    for (const [key, value] of twin) expect(cells.get(key)?.value).toBe(value);
+    expect(cells.get("key0")).toBeUndefined();
+  });
+
+  test("count versions from those that were restored or set, in numbers of one byte and of more", () => {
+    const versions = [1, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 2];
+    const cells = restored(versions.map((version) => packRecord({ key: `r${version}`, version, value: "old" })));
+    for (const version of versions) {
+      cells.set(`s${version}`, { key: `s${version}`, value: "old", version });
+      for (const kind of ["r", "s"]) {
+        expect(put(cells, `${kind}${version}`, "new")).toBe(true);
+        expect(cells.get(`${kind}${version}`)?.version).toBe(version + 1);
+        expect(cells.get(`${kind}${version}`)?.entry?.()).toEqual({
+          key: `${kind}${version}`,
+          value: "new",
+          version: version + 1,
+        });
+      }
+    }
+    expect(put(cells, `r${2 ** 32 - 2}`, "newer")).toBe(false);
+    const beyond = restored([packRecord({ key: "k", version: 2 ** 40, value: "old" })]);
+    expect(put(beyond, "k", "new")).toBe(false);
+    expect(entriesOf(beyond.all())).toEqual([["k", "old", 2 ** 40]]);
+  });
+
+  test("have the record at hand that packing them would make", () => {
+    const cells = restored([packRecord({ key: "restored", version: 3, value: { some: "value" } })]);
+    put(cells, "put", "x".repeat(300));
+    cells.set("set", { key: "set", value: 1, version: 1 });
+    for (const key of ["restored", "put"]) {
+      const cell = cells.get(key);
+      expect(Buffer.from(cell?.record?.() ?? [])).toEqual(Buffer.from(packRecord(cell?.entry?.() as KeyValueEntry)));
+    }
+    expect(cells.get("set")?.record?.()).toBeUndefined();
+  });
+
+  test("refuse two records of one key, and what is no record", () => {
+    for (const key of ["a", "é", "a long key, of more bytes than 31 are"]) {
+      const record = () => Buffer.from(packRecord({ key, version: 1, value: 1 }));
+      expect(() => restored([record(), record()])).toThrow("two records with the key");
+    }
+    for (const bad of ["text", [1, 2, 3], ["key", 1], { key: 1 }]) {
+      expect(() => restored([pack(bad)])).toThrow("no record begins with");
+    }
+    const cut = packRecord({ key: "a key", version: 1, value: 1 }).slice(0, 5);
+    expect(() => restored([cut])).toThrow("no record begins with");
+  });
+});
+
+describe("the memory of cells", () => {
+  const KIB = 1 << 10;
+
+  function heldBy(fill: (cells: MemoryCells) => void): { cells: MemoryCells; bytes: number } {
+    const cells = new MemoryCells();
+    fill(cells);
+    return { cells, bytes: cells.heldBytes };
+  }
+
+  test("is little for a small map, and about what its records take for one that only grows", () => {
+    expect(heldBy((cells) => put(cells, "k", "v")).bytes).toBe(512);
+    const { bytes } = heldBy((cells) => {
+      for (let at = 0; at < 10_000; at++) put(cells, `k${at}`, "x".repeat(KIB));
+    });
+    expect(bytes).toBeGreaterThan(10_000 * KIB);
+    expect(bytes).toBeLessThan(10_000 * KIB * 1.1);
+  });
+
+  test.each([
+    ["one after the other", (at: number) => at % 1_000],
+    ["at random", (at: number) => (at * 7_919 + ((at * at) % 613)) % 1_000],
+    ["most of the time the same", (at: number) => (at % 50 === 0 ? (at / 50) % 1_000 : at % 3)],
+  ])("is at most twice what they take and some, if they are overwritten %s", (_, next) => {
+    const { cells, bytes } = heldBy((cells) => {
+      for (let at = 0; at < 1_000; at++) put(cells, `k${at}`, `${at}:${"x".repeat(4 * KIB)}`);
+      for (let at = 0; at < 30_000; at++) put(cells, `k${next(at)}`, `${next(at)}:${"y".repeat(4 * KIB)}`);
+    });
+    expect(bytes).toBeLessThan(2 * 1_000 * 4.1 * KIB + 1.5 * KIB * KIB);
+    for (let at = 0; at < 1_000; at++) expect(String(cells.get(`k${at}`)?.value)).toMatch(new RegExp(`^${at}:[xy]+$`));
+  });
+
+  test("is given back when most is removed, and when values take its place; what is left is still right", () => {
+    const { cells, bytes } = heldBy((cells) => {
+      for (let at = 0; at < 2_000; at++) put(cells, `k${at}`, `${at}:${"x".repeat(4 * KIB)}`);
+      for (let at = 0; at < 2_000; at++) {
+        if (at % 40 === 0) continue;
+        cells.set(`k${at}`, at % 2 === 0 ? undefined : { key: `k${at}`, value: at, version: 2 });
+      }
+    });
+    expect(bytes).toBeLessThan(2 * 50 * 4.1 * KIB + 1.5 * KIB * KIB);
+    expect(cells.size).toBe(1_000 + 50);
+    for (let at = 0; at < 2_000; at += 40) expect(cells.get(`k${at}`)?.value).toBe(`${at}:${"x".repeat(4 * KIB)}`);
+  });
+
+  test("of restored chunks goes too, and of records larger than a chunk", () => {
+    const cells = restored(
+      Array.from({ length: 1_000 }, (_, at) =>
+        packRecord({ key: `k${at}`, version: 1, value: "x".repeat(8 * KIB) }),
+      ).map((record) => Buffer.from(record)),
+    );
+    expect(cells.heldBytes).toBeGreaterThan(8_000 * KIB);
+    for (let at = 0; at < 990; at++) cells.set(`k${at}`, undefined);
+    for (let at = 0; at < 100; at++) put(cells, "large", "z".repeat(300 * KIB));
+    expect(cells.heldBytes).toBeLessThan(2 * 400 * KIB + 1.5 * KIB * KIB);
+    for (let at = 990; at < 1_000; at++) expect(cells.get(`k${at}`)?.value).toBe("x".repeat(8 * KIB));
+    expect(String(cells.get("large")?.value)).toHaveLength(300 * KIB);
+  });
+});
