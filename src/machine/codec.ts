@@ -2,10 +2,12 @@ import { Packr, RESET_BUFFER_MODE } from "msgpackr/pack";
 import { RaftError } from "../raft/errors.ts";
 import type { Applied, Thrown } from "./apply.ts";
 import { Decoder } from "./decoder.ts";
+import { Encoder } from "./encoder.ts";
 
 // "msgpackr/pack" is the codec without its native addon: nothing native may run in a peer's thread outside its gate.
 const packr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false, copyBuffers: true });
 
+const encoder = new Encoder();
 const decoder = new Decoder((rare, start, end) => packr.unpack(rare, { start, end }));
 
 /** How deep values may nest. The stacks of threads differ, and what one can encode all others must be able to decode. */
@@ -100,6 +102,11 @@ function weighObject(value: object, depth: number): number {
  * @throws RaftError `ERR_INVALID_COMMAND` when it cannot be encoded, saying what and where, or is too large.
  */
 export function encode(value: unknown, what: "command" | "query" | "value", maxBytes: number): Uint8Array {
+  return encoder.encode(value, maxBytes) ?? encodeRare(value, what, maxBytes);
+}
+
+/** What the encoder leaves to others, and what nobody can encode. */
+function encodeRare(value: unknown, what: "command" | "query" | "value", maxBytes: number): Uint8Array {
   let atLeast: number;
   try {
     atLeast = weigh(value, 0);
@@ -108,7 +115,7 @@ export function encode(value: unknown, what: "command" | "query" | "value", maxB
   }
   // Before it is packed: the packer keeps its buffer, at three times the length of the longest string.
   if (atLeast > maxBytes) throw tooLarge(what, `${atLeast} bytes or more`, maxBytes);
-  const bytes = pack(value);
+  const bytes = packRare(value);
   if (bytes.byteLength > maxBytes) throw tooLarge(what, `${bytes.byteLength} bytes`, maxBytes);
   return bytes;
 }
@@ -124,13 +131,17 @@ function describe(what: string, error: unknown): string {
 
 /** {@link encode} without its checks, for values that were decoded or are known to be fit. */
 export function pack(value: unknown): Uint8Array {
+  return encoder.encode(value) ?? packRare(value);
+}
+
+function packRare(value: unknown): Uint8Array {
   // Out of the packer's scratch buffer, which any other user of the package in this thread may write to.
   return Buffer.from(packr.pack(value, RESET_BUFFER_MODE));
 }
 
 /** {@link pack}, but the bytes are good only until anything else is packed: for who copies them at once. */
 export function packBriefly(value: unknown): Uint8Array {
-  return packr.pack(value);
+  return encoder.encodeBriefly(value) ?? packr.pack(value);
 }
 
 /**

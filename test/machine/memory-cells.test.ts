@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { pack } from "../../src/machine/codec.ts";
 import { PutReader } from "../../src/machine/encoded-put.ts";
-import { packRecord } from "../../src/machine/key-value-record.ts";
+import { packRecord as packBriefly } from "../../src/machine/key-value-record.ts";
 import type { KeyValueEntry } from "../../src/machine/key-value-types.ts";
 import { MemoryCells } from "../../src/machine/memory-cells.ts";
 import { findRecords, joinRecords } from "../../src/machine/records.ts";
@@ -12,6 +12,10 @@ const keys = fc.oneof(
   fc.string({ minLength: 1, maxLength: 2, unit: fc.constantFrom("a", "b", "é") }),
   fc.string({ minLength: 29, maxLength: 34, unit: fc.constantFrom("a", "é") }),
 );
+
+function packRecord(entry: KeyValueEntry): Uint8Array {
+  return packBriefly(entry).slice();
+}
 
 function restored(records: Iterable<Uint8Array>, count = 0): MemoryCells {
   const cells = new MemoryCells(count);

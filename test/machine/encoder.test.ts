@@ -1,0 +1,109 @@
+import fc from "fast-check";
+import { Packr } from "msgpackr/pack";
+import { describe, expect, test } from "vitest";
+import { Encoder } from "../../src/machine/encoder.ts";
+
+const packr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false, copyBuffers: true });
+
+const text = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 40 }),
+  fc.string({ unit: fc.constantFrom("x", "é", "€", "😀"), maxLength: 400 }),
+  fc.constantFrom("x".repeat(255), "x".repeat(256), "é".repeat(127), "é".repeat(128), "x".repeat(65_536)),
+  fc.constantFrom("é".repeat(32_768), "€".repeat(40_000)),
+);
+const values = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    text,
+    fc.constantFrom(0, -0, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, -1, -32, -33, -128, -129),
+    fc.constantFrom(-32_768, -32_769, -(2 ** 31), -(2 ** 31) - 1, Number.NaN, Number.POSITIVE_INFINITY, 0.1),
+    fc.double(),
+    fc.constantFrom(null, undefined, true, false),
+    fc.uint8Array({ maxLength: 300 }),
+    fc.constantFrom(new Uint8Array(70_000), Buffer.from("a buffer")),
+    fc.array(tie("value"), { maxLength: 20 }),
+    fc.dictionary(
+      text.filter((key) => key !== "__proto__"),
+      tie("value"),
+      { maxKeys: 20, noNullPrototype: true },
+    ),
+  ),
+})).value;
+
+function bytesOf(bytes: Uint8Array | undefined): string {
+  return Buffer.from(bytes ?? []).toString("hex");
+}
+
+describe("the encoder", () => {
+  test("writes the bytes that the packer writes, one value after the other", () => {
+    const encoder = new Encoder();
+    fc.assert(
+      fc.property(fc.array(values, { maxLength: 10 }), (all) => {
+        const kept = all.map((value) => encoder.encode(value));
+        expect(kept.map(bytesOf)).toEqual(all.map((value) => bytesOf(packr.pack(value))));
+        for (const value of all) expect(bytesOf(encoder.encodeBriefly(value))).toBe(bytesOf(packr.pack(value)));
+        expect(kept.map(bytesOf)).toEqual(all.map((value) => bytesOf(packr.pack(value))));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test.each<[string, unknown]>([
+    ["a date", [new Date(0)]],
+    ["a bigint", { n: 1n }],
+    ["half a surrogate pair", "a\ud800"],
+    ["half a pair in a key", { "\udfff": 1 }],
+    ["half a pair in a long text", "x".repeat(500).concat("\ud800")],
+    ["a class instance", new (class Point {})()],
+    ["another typed array", new Float64Array(1)],
+    ["a function", () => 1],
+    ["a __proto__ key", JSON.parse('{"__proto__": 1}')],
+    ["deep nesting", JSON.parse("[".repeat(40) + "]".repeat(40))],
+    [
+      "what cannot be read",
+      {
+        get value() {
+          throw new Error("not now");
+        },
+      },
+    ],
+  ])("leaves %s to others, and is as before", (_, value) => {
+    const encoder = new Encoder();
+    const before = encoder.encode("before");
+    expect(encoder.encode(value)).toBeUndefined();
+    expect(encoder.encodeBriefly({ some: "text", value })).toBeUndefined();
+    expect(bytesOf(encoder.encode({ after: 1 }))).toBe(bytesOf(packr.pack({ after: 1 })));
+    expect(bytesOf(before)).toBe(bytesOf(packr.pack("before")));
+  });
+
+  test("leaves what takes more bytes than it may to others, without writing all of it", () => {
+    const encoder = new Encoder();
+    const value = { text: "é".repeat(50) };
+    const size = packr.pack(value).byteLength;
+    expect(encoder.encode(value, size)?.byteLength).toBe(size);
+    expect(encoder.encode(value, size - 1)).toBeUndefined();
+    const read: number[] = [];
+    const parts = Array.from({ length: 100 }, (_, at) => ({
+      get part() {
+        read.push(at);
+        return "x".repeat(10_000);
+      },
+    }));
+    expect(encoder.encode(parts, 100_000)).toBeUndefined();
+    expect(read.length).toBeLessThan(15);
+  });
+
+  test("leaves a value to others that is to be encoded in the middle of another", () => {
+    const encoder = new Encoder();
+    let inner: unknown = "never";
+    const outer = {
+      first: 1,
+      get second() {
+        inner = encoder.encode("inner");
+        return 2;
+      },
+    };
+    expect(bytesOf(encoder.encode(outer))).toBe(bytesOf(packr.pack({ first: 1, second: 2 })));
+    expect(inner).toBeUndefined();
+  });
+});
