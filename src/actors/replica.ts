@@ -227,9 +227,15 @@ export class Replica {
 
   #carryOut(bytes: Uint8Array, start: number, end: number, at: ApplyContext): Applied {
     this.#wasAsked = true;
+    if (this.#encoded !== undefined) {
+      this.#calls.enter("apply", at.index);
+      const taken = applyEncoded(this.#encoded, bytes, start, end, at);
+      this.#calls.leave();
+      if (taken !== undefined) return taken;
+    }
+    const command = decodeWithin(bytes, start, end);
     this.#calls.enter("apply", at.index);
-    const taken = this.#encoded && applyEncoded(this.#encoded, bytes, start, end, at);
-    const applied = taken ?? applyCommand(this.#machine, decodeWithin(bytes, start, end), at);
+    const applied = applyCommand(this.#machine, command, at);
     this.#calls.leave();
     this.#durable?.checkReadings();
     return applied;

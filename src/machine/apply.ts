@@ -39,7 +39,8 @@ export type EncodedMachine = Required<Pick<StateMachine, "applyEncoded">>;
  */
 export function takesEncoded(machine: object): machine is EncodedMachine {
   for (let owner: object | null = machine; owner !== null; owner = Object.getPrototypeOf(owner)) {
-    if (Object.hasOwn(owner, "applyEncoded")) return true;
+    if (Object.hasOwn(owner, "applyEncoded"))
+      return typeof (machine as Partial<EncodedMachine>).applyEncoded === "function";
     if (Object.hasOwn(owner, "apply")) return false;
   }
   return false;

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
-import { pack } from "./codec.ts";
+import { packBriefly } from "./codec.ts";
 import { recordAt } from "./key-value-record.ts";
-import { recordBytes } from "./record-arena.ts";
+import { Chunk, recordBytes } from "./record-arena.ts";
 
 /** What one command did to one key. */
 export interface KeyValueChange {
@@ -46,7 +46,7 @@ export class ChangeHistory {
   /** All changes behind this index are here. */
   #complete: number;
   /** Of each change, in order: what was written, or the chunk with its record, its index, and about how many bytes it takes. */
-  #written: (Written | Uint8Array | undefined)[] = [];
+  #written: (Written | Chunk | undefined)[] = [];
   /** Where the record begins in its chunk. */
   #starts: number[] = [];
   #indices: number[] = [];
@@ -70,11 +70,12 @@ export class ChangeHistory {
   }
 
   /** @param start where the record of what was written begins in `chunk`. */
-  addRecord(index: number, chunk: Uint8Array, start: number): void {
-    this.#add(index, chunk, start, recordBytes(chunk, start));
+  addRecord(index: number, chunk: Chunk, start: number): void {
+    chunk.retain();
+    this.#add(index, chunk, start, recordBytes(chunk.bytes, start));
   }
 
-  #add(index: number, written: Written | Uint8Array, start: number, bytes: number): void {
+  #add(index: number, written: Written | Chunk, start: number, bytes: number): void {
     this.#written.push(written);
     this.#starts.push(start);
     this.#indices.push(index);
@@ -83,6 +84,8 @@ export class ChangeHistory {
     while (this.#isTooMuch(this.#written.length - this.#dropped)) {
       this.#bytes -= this.#sizes[this.#dropped] ?? 0;
       this.#complete = this.#indices[this.#dropped] ?? this.#complete;
+      const dropped = this.#written[this.#dropped];
+      if (dropped instanceof Chunk) dropped.release();
       this.#written[this.#dropped] = undefined;
       this.#dropped++;
     }
@@ -120,7 +123,7 @@ export class ChangeHistory {
 
   #writtenAt(at: number): Written | undefined {
     const written = this.#written[at];
-    return written instanceof Uint8Array ? recordAt(written, this.#starts[at] ?? 0).entry() : written;
+    return written instanceof Chunk ? recordAt(written.bytes, this.#starts[at] ?? 0) : written;
   }
 
   #firstBehind(after: number): number {
@@ -144,5 +147,5 @@ function memoryOf(value: unknown): number {
 export function sizeOf(value: unknown): number {
   if (typeof value === "string") return value.length;
   if (value instanceof Uint8Array) return value.byteLength;
-  return typeof value === "object" && value !== null ? pack(value).byteLength : 8;
+  return typeof value === "object" && value !== null ? packBriefly(value).byteLength : 8;
 }

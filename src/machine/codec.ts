@@ -161,18 +161,6 @@ export function decodeWithin({ buffer, byteOffset }: Uint8Array, start: number, 
   }
 }
 
-/**
- * The first element of an encoded array, of no more than 15, that lies from `start` to `end`.
- * @throws RaftError `ERR_INVALID_COMMAND` when it is none. That all the rest can be decoded nobody says.
- */
-export function decodeFirst({ buffer, byteOffset }: Uint8Array, start: number, end: number): unknown {
-  try {
-    return decoder.first(buffer, byteOffset + start, byteOffset + end);
-  } catch (cause) {
-    throw new RaftError("ERR_INVALID_COMMAND", `${end - start} bytes that are no encoded array`, { cause });
-  }
-}
-
 type PackedThrow = readonly [
   at: number,
   name: string,

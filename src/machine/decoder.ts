@@ -56,17 +56,6 @@ export class Decoder {
     return value;
   }
 
-  /**
-   * The first element of the array, of no more than 15, that lies from `start` to `end` of `buffer`; the others are not looked at.
-   * @throws RangeError when there is none, and what `readRare` throws.
-   */
-  first(buffer: ArrayBufferLike, start: number, end: number): unknown {
-    this.#begin(buffer, start, end);
-    const type = this.#byte();
-    if (type <= 0x90 || type >= 0xa0) throw new RangeError(`no array of 1 to 15 begins with the byte ${type}`);
-    return this.#value();
-  }
-
   #begin(buffer: ArrayBufferLike, start: number, end: number): void {
     if (this.#source.buffer !== buffer) this.#source = new Uint8Array(buffer);
     this.#at = start;

@@ -1,6 +1,5 @@
 import { pack } from "./codec.ts";
 import type { KeyValueWrite } from "./key-value-types.ts";
-import type { EncodedPut } from "./memory-cells.ts";
 import { endOfPlain, textHead, textLength } from "./msgpack.ts";
 
 /** What stands around key and value. */
@@ -9,6 +8,13 @@ interface Form {
   readonly beforeKey: readonly number[];
   readonly beforeValue: readonly number[];
   readonly afterValue: readonly number[];
+}
+
+/** Where key and value of a put lie in the bytes of its command, encoded. */
+export interface EncodedPut {
+  readonly key: number;
+  readonly value: number;
+  readonly end: number;
 }
 
 const EMPTY_TEXT = 0xa0;
@@ -30,8 +36,8 @@ export class PutReader implements EncodedPut {
   wantsVersion = false;
 
   /**
-   * @returns whether the bytes from `start` to `end` are those of a put, or of a set of any version, its fields in the order of
-   * {@link KeyValueWrite}, with a key that may be one, and a value whose end can be told at a glance.
+   * @returns whether the bytes from `start` to `end` are those of a put, or of a set without a condition, its fields in the order
+   * of {@link KeyValueWrite}, with a key that may be one, and a value whose end can be told at a glance.
    */
   read(bytes: Uint8Array, start: number, end: number): boolean {
     for (const form of FORMS) if (isAt(form.beforeKey, bytes, start)) return this.#read(form, bytes, start, end);
@@ -46,7 +52,8 @@ export class PutReader implements EncodedPut {
     const keyEnd = key + head + length;
     const value = keyEnd + beforeValue.length;
     const valueEnd = end - afterValue.length;
-    if (!isAt(beforeValue, bytes, keyEnd) || endOfPlain(bytes, value) !== valueEnd) return false;
+    if (!isAt(beforeValue, bytes, keyEnd) || value >= valueEnd) return false;
+    if (endOfPlain(bytes, value) !== valueEnd) return false;
     if (!isAt(afterValue, bytes, valueEnd)) return false;
     this.key = key;
     this.value = value;

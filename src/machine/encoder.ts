@@ -2,14 +2,14 @@ import { setFloat64 } from "../raft/bytes.ts";
 
 /*
  * Writes common values, in the bytes in which the package's packer writes them. It takes about half of the time that a check
- * and that packer take, one after the other. What is rare is left to those
- * two, and so is to say what is wrong with a value that cannot be encoded.
+ * and that packer take, one after the other. What is rare is left to those two, and so is to say what is wrong with a value
+ * that cannot be encoded.
  */
 
 /** Values share a buffer of this size, one behind the other. */
 const SLAB_BYTES = 64 << 10;
-/** Another one is begun when there is less room: few values are longer, and those move. */
-const LEAST_ROOM = 1 << 10;
+/** A value that does not fit behind the others moves to the next such buffer; a longer one to a buffer of its own. */
+const MOST_SHARED_BYTES = SLAB_BYTES / 4;
 /** What nests deeper is left to others. */
 const MAX_DEPTH = 32;
 /** To write a text of no more units takes less here than to call for it. */
@@ -18,8 +18,10 @@ const MOST_SHORT_UNITS = 24;
 const MOST_UNCOUNTED_UNITS = 256;
 /** UTF-8 takes no more bytes for a UTF-16 unit. */
 const MOST_BYTES_A_UNIT = 3;
-/** What stands before the content of a text, byte string, list or map, at most; and a whole number. */
-const HEAD_BYTES = 9;
+/** As much more than it takes may be asked for a text. */
+const MOST_UNCOUNTED_BYTES = MOST_UNCOUNTED_UNITS * MOST_BYTES_A_UNIT + 16;
+/** What stands before the content of a text or byte string takes no more. */
+const HEAD_BYTES = 5;
 
 const NOT_ASCII = 0x80;
 const ascending = new Uint8Array(8);
@@ -50,7 +52,7 @@ export class Encoder {
   encode(value: unknown, mostBytes = Number.POSITIVE_INFINITY): Uint8Array | undefined {
     const bytes = this.#write(value, mostBytes);
     if (bytes === undefined || bytes.length > mostBytes) return undefined;
-    if (this.#target === this.#slab) this.#taken = this.#at;
+    if (bytes.buffer === this.#slab.buffer) this.#taken = this.#at;
     return bytes;
   }
 
@@ -61,11 +63,6 @@ export class Encoder {
 
   #write(value: unknown, mostBytes: number): Uint8Array | undefined {
     if (this.#isBusy) return undefined;
-    if (SLAB_BYTES - this.#taken < LEAST_ROOM) {
-      this.#slab = new Uint8Array(SLAB_BYTES);
-      this.#taken = 0;
-    }
-    this.#target = this.#slab;
     this.#start = this.#taken;
     this.#at = this.#taken;
     this.#mostBytes = mostBytes;
@@ -76,6 +73,7 @@ export class Encoder {
       // It is too large, or reading it failed: whoever reads it again says so.
     } finally {
       this.#isBusy = false;
+      this.#target = this.#slab;
     }
     return undefined;
   }
@@ -109,8 +107,10 @@ export class Encoder {
 
   #object(value: object, depth: number): boolean {
     if (Array.isArray(value)) {
-      this.#head(value.length, 0x90, 16, 0xdc);
-      for (let at = 0; at < value.length; at++) if (!this.#value(value[at], depth)) return false;
+      // Once: somebody's getter may make it longer or shorter meanwhile.
+      const { length } = value;
+      this.#head(length, 0x90, 16, 0xdc);
+      for (let at = 0; at < length; at++) if (!this.#value(value[at], depth)) return false;
       return true;
     }
     const prototype: unknown = Object.getPrototypeOf(value);
@@ -130,6 +130,8 @@ export class Encoder {
   }
 
   #bytes(value: Uint8Array): boolean {
+    // Its own properties may say anything.
+    if (Object.hasOwn(value, "length")) return false;
     const { length } = value;
     this.#room(length + HEAD_BYTES);
     if (length < 0x100) this.#uint(0xc4, length, 1);
@@ -214,12 +216,16 @@ export class Encoder {
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#target.length) return;
     const written = this.#target.subarray(this.#start, this.#at);
-    if (written.length + bytes > this.#mostBytes + LEAST_ROOM) throw new RangeError("it takes more bytes than it may");
-    const larger = new Uint8Array(Math.max(2 * this.#target.length, written.length + bytes));
-    larger.set(written);
-    this.#target = larger;
+    const needed = written.length + bytes;
+    if (needed > this.#mostBytes + MOST_UNCOUNTED_BYTES) throw new RangeError("it takes more bytes than it may");
+    const isShared = needed <= MOST_SHARED_BYTES;
+    this.#target = new Uint8Array(isShared ? SLAB_BYTES : Math.max(needed, 2 * written.length));
+    this.#target.set(written);
     this.#start = 0;
     this.#at = written.length;
+    if (!isShared) return;
+    this.#slab = this.#target;
+    this.#taken = 0;
   }
 }
 

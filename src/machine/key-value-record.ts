@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { decodeWithin, packBriefly } from "./codec.ts";
 import type { Cell } from "./key-value-rules.ts";
 import type { KeyValueEntry } from "./key-value-types.ts";
-import { textHead, textLength, uintAt, uintBytes } from "./msgpack.ts";
+import { endOfPlain, textHead, textLength, uintAt } from "./msgpack.ts";
 import { recordBytes } from "./record-arena.ts";
 
 /*
@@ -38,9 +38,8 @@ class RecordCell implements Cell {
 
   get value(): unknown {
     const at = versionAt(this.#bytes, this.#start);
-    const version = uintAt(this.#bytes, at);
-    if (version === undefined) return this.entry().value;
-    return decodeWithin(this.#bytes, at + uintBytes(version), this.#end);
+    const end = endOfPlain(this.#bytes, at);
+    return decodeWithin(this.#bytes, end, this.#end);
   }
 
   entry(): KeyValueEntry {

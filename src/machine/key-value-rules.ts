@@ -28,12 +28,12 @@ const MAX_PAGE = 1_000;
 /** About how large an answer of many entries may grow before it is cut. */
 const PAGE_BYTES = 1 << 20;
 
-/** What stands at a key. Never written to again. */
+/** What stands at a key. Never written to again; it is to be read before the next change of the map. */
 export interface Cell extends KeyValueEntry {
   /** The entry as plain data, of a cell that makes it when it is asked for. */
   entry?(): KeyValueEntry;
   /** The record of it in a snapshot, of a cell that has it. */
-  record?(): Uint8Array | undefined;
+  record?(): Uint8Array;
 }
 
 /** The entries of a map. */
@@ -239,8 +239,8 @@ function digest(cells: Cells): string {
   return hash.digest("hex");
 }
 
-/** Of snapshots; the one before had other records. */
-const FORMAT = 3;
+/** The one before had other records. */
+export const SNAPSHOT_FORMAT = 3;
 
 /** A snapshot: first the number of entries, the index of the last command and the format, then one record an entry. */
 export function chunks(cells: Iterable<Cell>, count: number, index: number): Iterable<Uint8Array> {
@@ -254,7 +254,7 @@ function packed(
   recordOf: (cell: Cell) => Uint8Array,
 ): Iterable<Uint8Array> {
   function* records(): Generator<Uint8Array> {
-    yield packBriefly([count, index, FORMAT]);
+    yield packBriefly([count, index, SNAPSHOT_FORMAT]);
     for (const cell of cells) yield recordOf(cell);
   }
   return joinRecords(records());
@@ -264,9 +264,9 @@ function packed(
 export function readHead({ bytes, start, end }: RecordPlace): { readonly count: number; readonly index: number } {
   const head = decodeWithin(bytes, start, end);
   const [count, index, format] = Array.isArray(head) ? (head as number[]) : [];
-  if (count === undefined || index === undefined || format !== FORMAT) {
+  if (count === undefined || index === undefined || format !== SNAPSHOT_FORMAT) {
     throw new Error(
-      `a snapshot of the map of format ${inspect(format)}, expected ${FORMAT}: its head is ${inspect(head)}`,
+      `a snapshot of the map of format ${inspect(format)}, expected ${SNAPSHOT_FORMAT}: its head is ${inspect(head)}`,
     );
   }
   return { count, index };

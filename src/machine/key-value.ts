@@ -1,6 +1,6 @@
 import { ChangeHistory } from "./change-history.ts";
 import { PutReader } from "./encoded-put.ts";
-import { answer, carryOut, chunks, readHead } from "./key-value-rules.ts";
+import { answer, carryOut, chunks, readHead, SNAPSHOT_FORMAT } from "./key-value-rules.ts";
 import type {
   KeyValueAnswer,
   KeyValueCommand,
@@ -22,7 +22,7 @@ export interface KeyValueMapOptions {
  * The state machine that ships: a map from strings to values, each with a version. Bad commands throw, and change nothing.
  */
 export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult, KeyValueQuery, KeyValueAnswer> {
-  readonly version = 3;
+  readonly version = SNAPSHOT_FORMAT;
   readonly #put = new PutReader();
   #cells = new MemoryCells();
   /** Of the last command. */
@@ -40,7 +40,7 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
     return carryOut(this.#cells, command, index, this.#history);
   }
 
-  /** A put or set of any version, of a key of ASCII and a value that is not made of others: most commands are. */
+  /** A put, or a set without a condition, of a key of ASCII and a value that is not made of others: most commands are. */
   applyEncoded(
     bytes: Uint8Array,
     start: number,

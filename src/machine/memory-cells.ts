@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import type { EncodedPut } from "./encoded-put.ts";
 import {
   checkRecord,
   hashOf,
@@ -15,7 +16,7 @@ import {
 } from "./key-value-record.ts";
 import type { Cell, Cells, WritableCells } from "./key-value-rules.ts";
 import { isAscii, textHead, textLength, uintBytes, writeUint } from "./msgpack.ts";
-import { RecordArena, recordBytes } from "./record-arena.ts";
+import { type Chunk, RecordArena, recordBytes } from "./record-arena.ts";
 import type { RecordPlace } from "./records.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 
@@ -30,16 +31,9 @@ const LEAST_CAPACITY = 16;
 /** The first version that is no whole number of four bytes. */
 const VERSIONS = 2 ** 32;
 
-/** Where the encoded key and value of a put lie in the bytes of its command. */
-export interface EncodedPut {
-  readonly key: number;
-  readonly value: number;
-  readonly end: number;
-}
-
 /** A record that was written. */
 export interface WrittenRecord {
-  readonly chunk: Uint8Array;
+  readonly chunk: Chunk;
   readonly start: number;
   readonly version: number;
 }
@@ -49,7 +43,7 @@ export interface WrittenRecord {
  *
  * What was restored, or put as bytes, stays bytes outside of the collector's heap until somebody computes with it; and what
  * finds an entry is an open hash table of numbers, outside of that heap too. Else decoding would be most of what a put costs,
- * and the collector had millions of strings and objects to look at.
+ * and the collector had millions of strings and objects to look at. A cell that is given out is good until the next change.
  */
 export class MemoryCells implements Cells, WritableCells {
   readonly #arena = new RecordArena();
@@ -64,8 +58,8 @@ export class MemoryCells implements Cells, WritableCells {
   /** How many numbers were given, those of entries that were removed included. */
   #numbers = 0;
   #size = 0;
-  /** The chunk that was restored last, and its number. */
-  #restored: { readonly bytes: Uint8Array; readonly chunk: number } | undefined;
+  /** The number of the chunk that was restored last. */
+  #restored = NONE;
   /** Made when it is first asked for, and kept up to date from then on. */
   #sorted: SortedKeys | undefined;
 
@@ -86,7 +80,7 @@ export class MemoryCells implements Cells, WritableCells {
   get(key: string): Cell | undefined {
     const entry = this.#find(key, hashOf(key));
     if (entry === NONE) return undefined;
-    const bytes = this.#arena.bytes(this.#chunkOf[entry] ?? NONE);
+    const bytes = this.#arena.bytes(this.#chunkOf[entry] ?? CELL);
     return bytes === undefined ? this.#cells[entry] : recordAt(bytes, this.#starts[entry] ?? 0);
   }
 
@@ -95,16 +89,17 @@ export class MemoryCells implements Cells, WritableCells {
     const found = this.#find(key, hash);
     if (cell === undefined) {
       if (found === NONE) return;
-      this.#place(found, REMOVED, 0);
       this.#cells[found] = undefined;
       this.#size--;
       this.#sorted?.delete(key);
-      return;
+      this.#place(found, REMOVED, 0);
+    } else {
+      const entry = found === NONE ? this.#add(hash) : found;
+      if (found === NONE) this.#sorted?.add(key);
+      this.#cells[entry] = cell;
+      this.#place(entry, CELL, 0);
     }
-    if (found === NONE) this.#sorted?.add(key);
-    const entry = found === NONE ? this.#add(hash) : found;
-    this.#place(entry, CELL, 0);
-    this.#cells[entry] = cell;
+    this.#tidy();
   }
 
   /**
@@ -120,19 +115,23 @@ export class MemoryCells implements Cells, WritableCells {
     const version = 1 + (found === NONE ? 0 : this.#versionOf(found));
     if (version >= VERSIONS) return undefined;
 
+    // What may fail for lack of memory comes first.
+    if (found === NONE) this.#makeRoom();
     const size = 1 + (keyEnd - key) + uintBytes(version) + (end - value);
-    const chunk = this.#arena.append(size);
-    const target = this.#arena.bytes(chunk) as Uint8Array;
-    const start = this.#arena.end(chunk) - size;
+    const number = this.#arena.append(size);
+    const chunk = this.#arena.chunk(number) as Chunk;
+    const start = chunk.filled - size;
+    const target = chunk.bytes;
     target[start] = RECORD;
     for (let at = key; at < keyEnd; at++) target[start + 1 + at - key] = bytes[at] as number;
     target.set(bytes.subarray(value, end), writeUint(target, start + 1 + keyEnd - key, version));
 
-    if (found === NONE) this.#sorted?.add(keyOf(target, start));
     const entry = found === NONE ? this.#add(hash) : found;
+    if (found === NONE) this.#sorted?.add(keyOf(target, start));
     this.#cells[entry] = undefined;
-    this.#place(entry, chunk, start);
-    return { chunk: target, start, version };
+    this.#place(entry, number, start);
+    this.#tidy();
+    return { chunk, start, version };
   }
 
   /**
@@ -144,24 +143,28 @@ export class MemoryCells implements Cells, WritableCells {
     const hash = hashOfRecord(bytes, start);
     if (this.#findRecord(bytes, start, hash) !== NONE)
       throw new Error(`two records with the key ${inspect(keyOf(bytes, start))}`);
-    if (this.#restored?.bytes !== bytes) this.#restored = { bytes, chunk: this.#arena.adopt(bytes, start) };
-    const { chunk } = this.#restored;
-    this.#arena.use(chunk, end - start);
-    this.#place(this.#add(hash), chunk, start);
+    if (this.#arena.bytes(this.#restored) !== bytes) this.#restored = this.#arena.adopt(bytes, start);
+    this.#arena.use(this.#restored, end - start);
+    this.#place(this.#add(hash), this.#restored, start);
   }
 
   /** Those that there are now, whatever becomes of them before they are pulled. */
   all(): Iterable<Cell> {
     const chunks = this.#arena.all();
+    for (const chunk of chunks) chunk?.retain();
     const chunkOf = this.#chunkOf.slice(0, this.#numbers);
     const starts = this.#starts.slice(0, this.#numbers);
     const cells = this.#cells.slice();
     return (function* () {
-      for (let entry = 0; entry < chunkOf.length; entry++) {
-        const cell = cells[entry];
-        if (cell !== undefined) yield cell;
-        const bytes = chunks[chunkOf[entry] ?? NONE];
-        if (bytes !== undefined) yield recordAt(bytes, starts[entry] ?? 0);
+      try {
+        for (let entry = 0; entry < chunkOf.length; entry++) {
+          const cell = cells[entry];
+          if (cell !== undefined) yield cell;
+          const bytes = chunks[chunkOf[entry] ?? CELL]?.bytes;
+          if (bytes !== undefined) yield recordAt(bytes, starts[entry] ?? 0);
+        }
+      } finally {
+        for (const chunk of chunks) chunk?.release();
       }
     })();
   }
@@ -176,7 +179,7 @@ export class MemoryCells implements Cells, WritableCells {
 
   /** @returns the number of a new entry, which is to be placed. */
   #add(hash: number): number {
-    if (this.#numbers === this.#chunkOf.length) this.#rebuild(2 * this.#size);
+    this.#makeRoom();
     const entry = this.#numbers++;
     this.#hashes[entry] = hash;
     this.#chunkOf[entry] = CELL;
@@ -184,6 +187,11 @@ export class MemoryCells implements Cells, WritableCells {
     this.#enter(entry, hash);
     this.#size++;
     return entry;
+  }
+
+  /** For one entry more. */
+  #makeRoom(): void {
+    if (this.#numbers === this.#chunkOf.length) this.#rebuild(2 * this.#size);
   }
 
   #enter(entry: number, hash: number): void {
@@ -195,15 +203,23 @@ export class MemoryCells implements Cells, WritableCells {
 
   /** Says where an entry stands now; where it stood before is of no use any more. */
   #place(entry: number, chunk: number, start: number): void {
-    const former = this.#chunkOf[entry] ?? NONE;
+    const former = this.#chunkOf[entry] ?? CELL;
     const formerStart = this.#starts[entry] ?? 0;
     this.#chunkOf[entry] = chunk;
     this.#starts[entry] = start;
     const bytes = this.#arena.bytes(former);
-    if (bytes === undefined) return;
-    this.#arena.release(former, recordBytes(bytes, formerStart));
+    if (bytes !== undefined) this.#arena.disuse(former, recordBytes(bytes, formerStart));
+  }
+
+  /** Gives memory back when too much is held. */
+  #tidy(): void {
     const sparsest = this.#arena.sparsest();
-    if (sparsest !== undefined) this.#vacate(sparsest);
+    if (sparsest === undefined) return;
+    try {
+      this.#vacate(sparsest);
+    } catch {
+      // There is no memory to move records to. Each is where it was, or has moved; the next command tries again.
+    }
   }
 
   /** Moves what is of use in a chunk elsewhere. */
@@ -219,14 +235,14 @@ export class MemoryCells implements Cells, WritableCells {
       this.#arena.bytes(target)?.set(bytes.subarray(start, start + size), place);
       this.#chunkOf[entry] = target;
       this.#starts[entry] = place;
-      this.#arena.release(chunk, size);
+      this.#arena.disuse(chunk, size);
     }
   }
 
   #versionOf(entry: number): number {
     const cell = this.#cells[entry];
     if (cell !== undefined) return cell.version;
-    const bytes = this.#arena.bytes(this.#chunkOf[entry] ?? NONE);
+    const bytes = this.#arena.bytes(this.#chunkOf[entry] ?? CELL);
     return bytes === undefined ? 0 : (versionOf(bytes, this.#starts[entry] ?? 0) ?? VERSIONS);
   }
 
@@ -240,7 +256,7 @@ export class MemoryCells implements Cells, WritableCells {
   }
 
   #has(entry: number, key: string): boolean {
-    const bytes = this.#arena.bytes(this.#chunkOf[entry] ?? NONE);
+    const bytes = this.#arena.bytes(this.#chunkOf[entry] ?? CELL);
     return bytes === undefined ? this.#cells[entry]?.key === key : hasKey(bytes, this.#starts[entry] ?? 0, key);
   }
 
@@ -254,7 +270,7 @@ export class MemoryCells implements Cells, WritableCells {
   }
 
   #hasText(entry: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const record = this.#arena.bytes(this.#chunkOf[entry] ?? NONE);
+    const record = this.#arena.bytes(this.#chunkOf[entry] ?? CELL);
     if (record !== undefined) return hasKeyText(record, this.#starts[entry] ?? 0, bytes, start, end);
     const key = this.#cells[entry]?.key;
     if (key?.length !== end - start) return false;

@@ -149,6 +149,7 @@ describe("a machine that takes commands as bytes", () => {
     expect(takesEncoded(new Doubler())).toBe(false);
     expect(takesEncoded(new Both())).toBe(true);
     expect(takesEncoded(Object.assign(new Adder(), { apply: () => 1 }))).toBe(false);
+    expect(takesEncoded(Object.assign(new Adder(), { applyEncoded: undefined }))).toBe(false);
     expect(takesEncoded(machineOf(() => 1))).toBe(false);
   });
 });

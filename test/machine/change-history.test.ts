@@ -3,6 +3,7 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { ChangeHistory } from "../../src/machine/change-history.ts";
 import { packRecord } from "../../src/machine/key-value-record.ts";
+import { Chunk } from "../../src/machine/record-arena.ts";
 import { joinRecords } from "../../src/machine/records.ts";
 
 const MIB = 1 << 20;
@@ -47,7 +48,7 @@ describe("the history of changes", () => {
 
   test("tells of what was written as a record what it tells of a value, and counts its bytes", () => {
     const record = Buffer.from(packRecord({ key: "k", version: 4, value: ["v"] }));
-    const chunk = Buffer.concat([...joinRecords([record])]);
+    const chunk = new Chunk(Buffer.concat([...joinRecords([record])]), 4);
     const history = new ChangeHistory(0);
     history.addRecord(7, chunk, 4);
     history.add(8, { key: "k", value: 2, version: 5 });
@@ -55,9 +56,11 @@ describe("the history of changes", () => {
       { index: 7, key: "k", value: ["v"], version: 4 },
       { index: 8, key: "k", value: 2, version: 5 },
     ]);
-    const large = Buffer.concat([...joinRecords([packRecord({ key: "k", version: 1, value: "x".repeat(MIB) })])]);
+    const largest = packRecord({ key: "k", version: 1, value: "x".repeat(MIB) });
+    const large = new Chunk(Buffer.concat([...joinRecords([largest])]), 4);
     for (let index = 9; index <= 28; index++) history.addRecord(index, large, 4);
     expect(history.since(27, all, 10).firstIndex).toBe(22);
+    expect([chunk.isRead, large.isRead]).toEqual([false, true]);
   });
 
   test("keeps the latest change however large it is, and only that then", () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Applied } from "../../src/machine/apply.ts";
-import { decode, decodeFirst, decodeResults, encode, encodeResults, pack } from "../../src/machine/codec.ts";
+import { decode, decodeResults, encode, encodeResults, pack } from "../../src/machine/codec.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 
 const NO_LIMIT = Number.POSITIVE_INFINITY;
@@ -201,15 +201,6 @@ describe("encode and decode", () => {
         const all = Array.from({ length: length + 1 }, (_, at) => text.slice(0, at) + odd + text.slice(at));
         expect(decode(pack([text, ...all]))).toStrictEqual([text, ...all]);
       }
-    }
-  });
-
-  test("the first element of an array is decoded without the others", () => {
-    const whole = pack([["one", 1], { two: 2 }]);
-    const bytes = Uint8Array.of(7, ...whole.subarray(0, -1), 0xc1);
-    expect(decodeFirst(bytes, 1, bytes.byteLength)).toEqual(["one", 1]);
-    for (const other of [pack([]), pack("text"), new Uint8Array()]) {
-      expect(() => decodeFirst(other, 0, other.byteLength)).toThrow("that are no encoded array");
     }
   });
 

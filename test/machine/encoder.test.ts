@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { Packr } from "msgpackr/pack";
 import { describe, expect, test } from "vitest";
+import { decode } from "../../src/machine/codec.ts";
 import { Encoder } from "../../src/machine/encoder.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false, copyBuffers: true });
@@ -106,4 +107,43 @@ describe("the encoder", () => {
     expect(bytesOf(encoder.encode(outer))).toBe(bytesOf(packr.pack({ first: 1, second: 2 })));
     expect(inner).toBeUndefined();
   });
+
+  test("reads the length of a list once, whatever its elements do to it", () => {
+    const encoder = new Encoder();
+    for (const change of [(list: unknown[]) => list.push(2, 3), (list: unknown[]) => list.splice(1)]) {
+      const list: unknown[] = [1, 1, 1];
+      Object.defineProperty(list, 0, {
+        enumerable: true,
+        get() {
+          change(list);
+          return 0;
+        },
+      });
+      const [first, ...rest] = (decode(encoder.encode(list) ?? new Uint8Array()) as unknown[]) ?? [];
+      expect(first).toBe(0);
+      expect(rest).toHaveLength(2);
+    }
+  });
+
+  test("leaves bytes to others that say themselves how long they are", () => {
+    const lying = Object.defineProperty(new Uint8Array(5), "length", { value: 2 });
+    expect(new Encoder().encode(lying)).toBeUndefined();
+  });
+
+  test.each([100, 2_000, 10_000, 16_000, 40_000, 200_000])(
+    "holds little more than the bytes of values of %d",
+    (size) => {
+      const encoder = new Encoder();
+      const value = { value: "x".repeat(size) };
+      const buffers = new Set<ArrayBufferLike>();
+      let bytes = 0;
+      for (let at = 0; at < 300; at++) {
+        const encoded = encoder.encode(value);
+        bytes += encoded?.length ?? 0;
+        if (encoded !== undefined) buffers.add(encoded.buffer);
+      }
+      const held = [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
+      expect(held).toBeLessThan(1.4 * bytes + 2 * 65_536);
+    },
+  );
 });

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { KeyValueChanges } from "../../src/machine/change-history.ts";
 import { pack } from "../../src/machine/codec.ts";
 import { PutReader } from "../../src/machine/encoded-put.ts";
-import { packRecord as packBriefly } from "../../src/machine/key-value-record.ts";
+import { KeyValueMap } from "../../src/machine/key-value.ts";
+import { packRecord as recordOf } from "../../src/machine/key-value-record.ts";
 import type { KeyValueEntry } from "../../src/machine/key-value-types.ts";
 import { MemoryCells } from "../../src/machine/memory-cells.ts";
 import { findRecords, joinRecords } from "../../src/machine/records.ts";
@@ -14,7 +16,7 @@ const keys = fc.oneof(
 );
 
 function packRecord(entry: KeyValueEntry): Uint8Array {
-  return packBriefly(entry).slice();
+  return recordOf(entry).slice();
 }
 
 function restored(records: Iterable<Uint8Array>, count = 0): MemoryCells {
@@ -150,6 +152,28 @@ describe("cells in memory", () => {
   });
 });
 
+/** Runs `run` where `onMade` is called before each byte array of `size` bytes is made. */
+function withUint8Array(size: number, onMade: () => void, run: () => void): void {
+  const original = globalThis.Uint8Array;
+  globalThis.Uint8Array = new Proxy(original, {
+    construct(target, args: unknown[], newTarget) {
+      if (args[0] === size) onMade();
+      return Reflect.construct(target, args, newTarget);
+    },
+  });
+  try {
+    run();
+  } finally {
+    globalThis.Uint8Array = original;
+  }
+}
+
+function countBuffers(run: () => void, size: number): number {
+  let count = 0;
+  withUint8Array(size, () => count++, run);
+  return count;
+}
+
 describe("the memory of cells", () => {
   const KIB = 1 << 10;
 
@@ -206,5 +230,60 @@ describe("the memory of cells", () => {
     expect(cells.heldBytes).toBeLessThan(2 * 400 * KIB + 1.5 * KIB * KIB);
     for (let at = 990; at < 1_000; at++) expect(cells.get(`k${at}`)?.value).toBe("x".repeat(8 * KIB));
     expect(String(cells.get("large")?.value)).toHaveLength(300 * KIB);
+  });
+
+  test("is filled again when nobody reads it any more, and not before", () => {
+    const map = new KeyValueMap({ maxChanges: 2_000 });
+    const write = (times: number, mark: string) => {
+      for (let at = 0; at < times; at++) {
+        const key = `k${(at * 7_919) % 4_000}`;
+        const bytes = pack({ op: "put", key, value: `${key}:${mark}:${"x".repeat(KIB)}` });
+        expect(map.applyEncoded(bytes, 0, bytes.byteLength)).toBeDefined();
+      }
+    };
+    write(8_000, "first");
+    const view = map.snapshot();
+    // About 200 MB are written meanwhile, and moved.
+    const made = countBuffers(() => write(100_000, "second"), 128 * KIB);
+    expect(made).toBeGreaterThan(0);
+    expect(made).toBeLessThan(200);
+    const restored = new KeyValueMap();
+    restored.restore(view);
+    write(8_000, "third");
+    for (let at = 0; at < 4_000; at++) {
+      expect(String(restored.query({ op: "get", key: `k${at}` })).slice(0, 12)).toBe(`k${at}:first:xxx`.slice(0, 12));
+      expect(String(map.query({ op: "get", key: `k${at}` })).slice(0, 12)).toBe(`k${at}:third:xxx`.slice(0, 12));
+    }
+    const { changes } = map.query({ op: "changes", after: 115_900 }) as KeyValueChanges;
+    expect(changes.length).toBeGreaterThan(90);
+    for (const { key, value } of changes) expect(String(value).startsWith(`${key}:third:`)).toBe(true);
+  });
+
+  test("that cannot be had leaves all entries as they were", () => {
+    const cells = new MemoryCells();
+    for (let at = 0; at < 2_000; at++) put(cells, `k${at}`, `${at}:${"x".repeat(4 * KIB)}`);
+    // It is read from, so that none of it can be filled again.
+    const view = cells.all();
+    let failures = 0;
+    const act = (at: number) => {
+      if (at % 3 === 0) cells.set(`k${at}`, undefined);
+      else if (at % 3 === 1) cells.set(`k${at}`, { key: `k${at}`, value: at, version: 2 });
+    };
+    const refuse = () => {
+      failures++;
+      throw new RangeError("no memory");
+    };
+    withUint8Array(128 * KIB, refuse, () => {
+      for (let at = 0; at < 2_000; at++) act(at);
+    });
+    expect(failures).toBeGreaterThan(0);
+    expect(cells.size).toBe(2_000 - 667);
+    expect(Array.from(cells.all())).toHaveLength(2_000 - 667);
+    for (let at = 1; at < 2_000; at += 3) expect(cells.get(`k${at}`)?.value).toBe(at);
+    for (let at = 2; at < 2_000; at += 3) expect(cells.get(`k${at}`)?.value).toBe(`${at}:${"x".repeat(4 * KIB)}`);
+    expect(Array.from(view)).toHaveLength(2_000);
+    const before = cells.heldBytes;
+    put(cells, "k2", "new");
+    expect(cells.heldBytes).toBeLessThan(before);
   });
 });

@@ -64,7 +64,7 @@ export class Checker {
     this.#states = new States(report);
     const name = "the full replay";
     // It decodes all commands, so that a machine that takes some as bytes has to come to the same.
-    this.#reference = this.#states.watch(reference, name, true);
+    this.#reference = this.#states.watch(reference, name, { decodes: true });
     const replay: AnyStateMachine = this.#reference;
     const held = isDurable(replay) ? new DurableState(replay, NO_TABLE) : replay;
     const replica = new Replica(name, held, NO_CALLS);

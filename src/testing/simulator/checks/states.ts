@@ -45,7 +45,7 @@ export class States {
    * @param who names it in messages.
    * @param decodes it is given no command as bytes: what others make of those has to be the same.
    */
-  watch(machine: AnyStateMachine, who: string, decodes = false): WatchedMachine {
+  watch(machine: AnyStateMachine, who: string, { decodes = false } = {}): WatchedMachine {
     if (isDurable(machine)) return new WatchedDurable(machine, who, this);
     return new WatchedInMemory(machine, who, this, decodes);
   }
@@ -101,6 +101,8 @@ export abstract class Watched {
   lastIndex = 0;
   isRestored = false;
   #began = 0;
+  /** The entry before which it was compared last. */
+  #comparedAt = 0;
 
   constructor(who: string, states: States) {
     this.who = who;
@@ -116,6 +118,7 @@ export abstract class Watched {
     this.lastIndex = index;
     this.isRestored = true;
     this.#began = index;
+    this.#comparedAt = 0;
   }
 
   /** For messages: who, and with which snapshot it began. */
@@ -143,8 +146,11 @@ export abstract class Watched {
   }
 
   #compare(index: number): void {
-    if (Math.floor(this.lastIndex / COMPARE_EVERY) < Math.floor(index / COMPARE_EVERY))
-      this.#states.compare(this, index);
+    const isDue = Math.floor(this.lastIndex / COMPARE_EVERY) < Math.floor(index / COMPARE_EVERY);
+    // A command that it does not take as bytes comes a second time.
+    if (!isDue || this.#comparedAt === index) return;
+    this.#comparedAt = index;
+    this.#states.compare(this, index);
   }
 
   #note(command: unknown, index: number, apply: () => unknown): unknown {
