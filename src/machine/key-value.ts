@@ -22,7 +22,7 @@ export interface KeyValueMapOptions {
  * The state machine that ships: a map from strings to values, each with a version. Bad commands throw, and change nothing.
  */
 export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult, KeyValueQuery, KeyValueAnswer> {
-  readonly version = SNAPSHOT_FORMAT;
+  readonly version: number = SNAPSHOT_FORMAT;
   readonly #put = new PutReader();
   #cells = new MemoryCells();
   /** Of the last command. */

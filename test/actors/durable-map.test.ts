@@ -107,7 +107,8 @@ describe("a cluster with a durable state machine", () => {
 
   it("does not take the state of a machine in memory for its own", async () => {
     const directory = temporaryFolder();
-    const first = await startPatient({ directory });
+    const machine = new URL("./fixtures/former-map.ts", import.meta.url);
+    const first = await startPatient({ directory, machine });
     await first.propose(put("k", 1));
     await Promise.all(first.peers.map((peer) => peer.snapshot()));
     await first.stop();

@@ -283,8 +283,8 @@ const SNAPSHOTS: readonly Mutant[] = [
     "const starts = this.#starts.subarray(0, this.#numbers);",
   ]),
   mutant("machine/memory-cells.ts", "what was set hides what was put as bytes after it", [
-    "    this.#cells[entry] = undefined;\n    this.#place(entry, chunk, start);",
-    "    this.#place(entry, chunk, start);",
+    "    this.#cells[entry] = undefined;\n    this.#place(entry, number, start);",
+    "    this.#place(entry, number, start);",
   ]),
   mutant("machine/key-value.ts", "a put that was not decoded says that a new key was there", [
     "return this.#put.wantsVersion ? { ok: true, version } : version > 1;",
