@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import { decodeWithin, packBriefly } from "./codec.ts";
+import { hashOf, hashOfText } from "./key-hash.ts";
 import type { Cell } from "./key-value-rules.ts";
 import type { KeyValueEntry } from "./key-value-types.ts";
 import { endOfPlain, textHead, textLength, uintAt } from "./msgpack.ts";
@@ -13,8 +14,6 @@ import { recordBytes } from "./record-arena.ts";
 /** What begins an encoded array of three. */
 export const RECORD = 0x93;
 const NOT_ASCII = 0x80;
-/** So that nobody who chooses keys can choose them to collide. */
-const SEED = Math.floor(Math.random() * 2 ** 32);
 
 /** An entry whose key, version and value are made when they are asked for, each time. */
 class RecordCell implements Cell {
@@ -84,7 +83,7 @@ export function keyAt(bytes: Uint8Array, start: number): number {
   return start + 1 + textHead(bytes, start + 1);
 }
 
-/** Where the version stands. */
+/** Where the version stands in the record that begins at `start`. */
 export function versionAt(bytes: Uint8Array, start: number): number {
   const head = textHead(bytes, start + 1);
   return start + 1 + head + textLength(bytes, start + 1, head);
@@ -115,31 +114,4 @@ export function hasKeyText(bytes: Uint8Array, start: number, source: Uint8Array,
 /** {@link hashOf} the key of the record that begins at `start`. */
 export function hashOfRecord(bytes: Uint8Array, start: number): number {
   return hashOfText(bytes, keyAt(bytes, start), versionAt(bytes, start)) ?? hashOf(keyOf(bytes, start));
-}
-
-/** {@link hashOf} the text from `start` to `end`, without a string of it; undefined if it is not of ASCII. */
-export function hashOfText(bytes: Uint8Array, start: number, end: number): number | undefined {
-  let hash = SEED;
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at] ?? NOT_ASCII;
-    if (byte >= NOT_ASCII) return undefined;
-    hash = mix(hash, byte);
-  }
-  return spread(hash);
-}
-
-export function hashOf(key: string): number {
-  let hash = SEED;
-  for (let at = 0; at < key.length; at++) hash = mix(hash, key.charCodeAt(at));
-  return spread(hash);
-}
-
-/** FNV-1a, of UTF-16 units. */
-function mix(hash: number, unit: number): number {
-  return Math.imul(hash ^ unit, 0x01_00_01_93);
-}
-
-/** A table looks at the low bits, on which the high ones of a unit have no bearing yet. */
-function spread(hash: number): number {
-  return hash ^ (hash >>> 15);
 }

@@ -1,10 +1,9 @@
 import { inspect } from "node:util";
 import type { EncodedPut } from "./encoded-put.ts";
+import { hashOf, hashOfText } from "./key-hash.ts";
 import {
   checkRecord,
-  hashOf,
   hashOfRecord,
-  hashOfText,
   hasKey,
   hasKeyText,
   keyAt,

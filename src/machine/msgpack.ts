@@ -24,6 +24,7 @@ export function textLength(bytes: Uint8Array, at: number, head: number): number 
   return head === 1 ? (bytes[at] as number) & 0x1f : bigEndian(bytes, at + 1, head - 1);
 }
 
+/** Whether the bytes from `start` to `end` are those of a text of ASCII. */
 export function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
   let all = 0;
   for (let at = start; at < end; at++) all |= bytes[at] as number;

@@ -75,10 +75,12 @@ export class RecordArena {
     return this.#held;
   }
 
+  /** The chunk of this number; undefined if there is none, as for a negative one. */
   chunk(number: number): Chunk | undefined {
     return number < 0 ? undefined : this.#chunks[number];
   }
 
+  /** Those of the chunk of this number. */
   bytes(number: number): Uint8Array | undefined {
     return this.chunk(number)?.bytes;
   }
