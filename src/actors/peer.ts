@@ -7,6 +7,7 @@ import { heldGate } from "../storage/gate.ts";
 import { LmdbStore } from "../storage/lmdb.ts";
 import { rings, sleep } from "./bell.ts";
 import { Board } from "./board.ts";
+import { freeBuffer } from "./free-buffer.ts";
 import { MachineCalls } from "./machine-calls.ts";
 import { Mailbox } from "./mailbox.ts";
 import { monotonicNow } from "./monotonic.ts";
@@ -70,6 +71,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
         packets,
         packets.map(({ bytes }) => bytes.buffer),
       ),
+    release: freeBuffer,
     reply: (_client, replies) => data.lane.postMessage(replies),
     calls,
     snapshotEvery: data.snapshotEvery,

@@ -3,7 +3,7 @@ import { encodeResults } from "../machine/codec.ts";
 import { isDurable } from "../machine/load.ts";
 import type { AnyStateMachine } from "../machine/state-machine.ts";
 import { EMPTY_SAVE, type Save, type SnapshotInfo } from "../raft/effects.ts";
-import { BATCH_HEADER_BYTES, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
+import { BATCH_HEADER_BYTES, type Batch, ENTRY_HEADER_BYTES } from "../raft/entry.ts";
 import type { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
@@ -20,6 +20,7 @@ import { Queries, type QueryBatch } from "./queries.ts";
 import { Replica } from "./replica.ts";
 import { Replies } from "./replies.ts";
 import { createRaft as createPlainRaft, type RaftFactory } from "./traced-raft.ts";
+import { type ReleaseBuffer, UnusedBuffers } from "./unused-buffers.ts";
 import { type Delivery, decodeFrames, type Packet } from "./wire.ts";
 
 /**
@@ -45,6 +46,8 @@ export interface ShellOptions {
   readonly clock: Clock;
   /** Takes all that is for other peers, one packet for each of them. */
   readonly send: (packets: readonly Packet[]) => void;
+  /** Takes what entries came in. Default: it is left to the garbage collector. */
+  readonly release?: ReleaseBuffer;
   /** Takes what is for a client. */
   readonly reply: (client: number, replies: readonly LaneReply[]) => void;
   /** Hears of every call of the machine, before and after: what a peer does whose machine never returns. */
@@ -86,6 +89,7 @@ export class Shell {
   /** Whether the store has records to remove that nothing refers to any more. */
   #mustSweep = true;
   readonly #queries = new Queries();
+  readonly #unused: UnusedBuffers;
   #announced: { readonly term: number; readonly leader: PeerId | undefined } | undefined;
   /** Those that clients were not told yet; with the option `trace` alone there are any. */
   #steps: TraceStep[] = [];
@@ -107,7 +111,9 @@ export class Shell {
       readChunk: (index: number, chunk: number) => store.readChunk(index, chunk),
     };
     const tell = trace === true ? (step: TraceStep) => this.#steps.push(step) : undefined;
-    this.#raft = createRaft(raft, store.state, reader, clock, tell);
+    this.#unused = new UnusedBuffers(options.release ?? (() => {}));
+    const evicting = { ...raft, onEvicted: (batch: Batch) => this.#unused.add(batch) };
+    this.#raft = createRaft(evicting, store.state, reader, clock, tell);
     this.#applier = new Applier({
       raft: this.#raft,
       replica: this.#replica,
@@ -245,6 +251,7 @@ export class Shell {
       }
       this.#outbox.send(effects.after);
     }
+    this.#unused.release(this.#replica.lastApplied);
     this.#replies.saved();
     if (!isLate) this.#applier.apply();
     this.#flushState(clock.now());

@@ -49,8 +49,9 @@ export class Log {
   #resetTo: SnapshotInfo | undefined;
   readonly #read: LogReader;
   readonly #cacheBytes: number;
+  readonly #onEvicted: (batch: Batch) => void;
 
-  constructor(stored: StoredLog, read: LogReader, cacheBytes: number) {
+  constructor(stored: StoredLog, read: LogReader, cacheBytes: number, onEvicted: (batch: Batch) => void = () => {}) {
     invariant(
       (stored.terms[0]?.firstIndex ?? Number.POSITIVE_INFINITY) <= stored.firstIndex,
       () => "the runs of terms must reach to the beginning of the log",
@@ -63,6 +64,7 @@ export class Log {
     this.#terms = [...stored.terms];
     this.#read = read;
     this.#cacheBytes = cacheBytes;
+    this.#onEvicted = onEvicted;
   }
 
   /** The first entry that is still there. */
@@ -175,8 +177,7 @@ export class Log {
     const last = next === undefined ? index : next.firstIndex - 1;
     if (last < this.#firstIndex) return;
     this.#terms = this.#terms.slice(this.#runAt(last));
-    this.#cached = this.#cached.filter((batch) => batch.firstIndex > last);
-    this.#cachedBytes = this.#cached.reduce((sum, batch) => sum + batch.bytes.byteLength, 0);
+    this.#dropCached(findBatch(this.#cached, last + 1));
     this.#firstIndex = last + 1;
     this.#firstPosition = next === undefined ? this.#endPosition : batchPosition(next);
     this.#compactedTo = last;
@@ -276,13 +277,22 @@ export class Log {
   /** Lets go of the oldest saved batches in memory while they take more than the cache may. */
   evict(): void {
     const firstUnsaved = this.#unsaved[0]?.firstIndex ?? this.#lastIndex + 1;
+    let bytes = this.#cachedBytes;
     let count = 0;
     for (const batch of this.#cached) {
-      if (this.#cachedBytes <= this.#cacheBytes || batch.firstIndex >= firstUnsaved) break;
-      this.#cachedBytes -= batch.bytes.byteLength;
+      if (bytes <= this.#cacheBytes || batch.firstIndex >= firstUnsaved) break;
+      bytes -= batch.bytes.byteLength;
       count++;
     }
-    if (count > 0) this.#cached.splice(0, count);
+    if (count > 0) this.#dropCached(count);
+  }
+
+  /** The first `count` batches in memory are of no use here any more. */
+  #dropCached(count: number): void {
+    for (const batch of this.#cached.splice(0, count)) {
+      this.#cachedBytes -= batch.bytes.byteLength;
+      this.#onEvicted(batch);
+    }
   }
 
   /** What stays of the batch that holds `index`, the new end of the log. */

@@ -1,3 +1,4 @@
+import type { Batch } from "./entry.ts";
 import type { PeerId } from "./message.ts";
 import type { Random } from "./random.ts";
 
@@ -32,6 +33,11 @@ export interface RaftOptions {
   /** Differs in each process of the peer, so that no answer to a former one is taken for one to this. Default 0. */
   readonly incarnation?: number | undefined;
   readonly random: Random;
+  /**
+   * Hears of each batch that the log keeps in memory no longer, because it is old or compacted: its bytes may be of use to somebody.
+   * Effects that are not carried out yet may still refer to it.
+   */
+  readonly onEvicted?: ((batch: Batch) => void) | undefined;
 }
 
 /** Sizes that suit threads of one machine; a deployment has no reason to change them. */

@@ -87,7 +87,7 @@ export class Raft {
       () => `${options.id} is not among the voters ${stored.configuration.voters.join(", ")}`,
     );
     const { snapshot } = stored;
-    const log = new Log(stored, read, options.cacheBytes);
+    const log = new Log(stored, read, options.cacheBytes, options.onEvicted);
     invariant(
       snapshot === undefined ? log.firstIndex === 1 : log.termAt(snapshot.index) === snapshot.term,
       () =>

@@ -366,6 +366,18 @@ const APPLYING: readonly Mutant[] = [
     "    this.#pending.coveredBySnapshot(snapshot.index, this.#replies.ready);\n",
     "",
   ]),
+  mutant("actors/unused-buffers.ts", "what was not applied yet is given back", [
+    "if (lastIndex <= lastApplied && isLast",
+    "if (isLast",
+  ]),
+  mutant("actors/unused-buffers.ts", "a packet is given back with its first batch", [
+    "if (lastIndex <= lastApplied && isLast && buffer",
+    "if (lastIndex <= lastApplied && buffer",
+  ]),
+  mutant("actors/unused-buffers.ts", "what the log lets go of is given back before messages have left", [
+    "    this.#evicted.push(batch);",
+    "    this.#evicted.push(batch);\n    if (batch.lastIndex % 2 === 0) this.release(batch.lastIndex);",
+  ]),
 ];
 
 const READS: readonly Mutant[] = [

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { SnapshotInfo } from "../../src/raft/effects.ts";
 import { EMPTY_SAVE } from "../../src/raft/effects.ts";
-import { BATCH_HEADER_BYTES, batchPosition } from "../../src/raft/entry.ts";
+import { BATCH_HEADER_BYTES, type Batch, batchPosition } from "../../src/raft/entry.ts";
 import { InvariantError } from "../../src/raft/errors.ts";
 import { Log } from "../../src/raft/log.ts";
 import { Disk } from "./disk.ts";
@@ -83,6 +83,7 @@ class Pair {
   readonly disk = new Disk(["a", "b", "c"]);
   readonly twin: Twin;
   readonly log: Log;
+  readonly evicted: Batch[] = [];
   #count = 0;
   /** All before is never cut. */
   #committed = 1;
@@ -91,7 +92,7 @@ class Pair {
 
   constructor(cacheBytes: number) {
     this.twin = new Twin({ term: 0, text: texts(this.disk.batches)[0]?.slice(2) ?? "" });
-    this.log = new Log(this.disk.stored(), this.disk.read, cacheBytes);
+    this.log = new Log(this.disk.stored(), this.disk.read, cacheBytes, (batch) => this.evicted.push(batch));
   }
 
   append(count: number, newTerm: boolean): void {
@@ -301,6 +302,19 @@ describe("the log (§5.3)", () => {
     pair.append(2, true);
     pair.save();
     expect(texts(pair.log.readOn(4, 5, 1_000))).toEqual(pair.twin.texts(4, 5));
+  });
+
+  it("tells of each batch that it keeps in memory no longer, old or compacted, once and in order", () => {
+    const pair = new Pair(180);
+    for (let i = 0; i < 5; i++) pair.append(1, false);
+    expect(pair.evicted).toEqual([]);
+    pair.save();
+    expect(texts(pair.evicted)).toEqual(pair.twin.texts(2, 3));
+    pair.compact(3, 4);
+    expect(texts(pair.evicted)).toEqual(pair.twin.texts(2, 4));
+    pair.truncateFrom(6);
+    pair.save();
+    expect(texts(pair.evicted)).toEqual(pair.twin.texts(2, 4));
   });
 
   it("never evicts what no save has carried", () => {

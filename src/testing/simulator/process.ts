@@ -96,6 +96,8 @@ export class Process implements Subject {
       machine: plan.ownBytes ? withOwnBytes(machine, share) : machine,
       clock,
       send: (packets) => this.#send(packets),
+      // In a thread the memory is gone then: who still reads from it here finds nothing that makes sense.
+      release: (buffer) => new Uint8Array(buffer).fill(0xee),
       reply: (client, replies) => {
         options.checker.observe(this);
         options.reply(client, replies);
