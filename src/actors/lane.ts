@@ -1,7 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { Applied } from "../machine/apply.ts";
 import { decodeResults } from "../machine/codec.ts";
-import { EntryKind, packEntries } from "../raft/entry.ts";
+import { type ByteRange, EntryKind, packRanges, rangeBytes } from "../raft/entry.ts";
 import type { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { Numbered } from "./numbered.ts";
@@ -20,12 +20,12 @@ import { packQueries, QUERY_OVERHEAD_BYTES } from "./queries.ts";
 const MOST_QUERIES_TOGETHER = 64;
 const MOST_BYTES_TOGETHER = 64 << 10;
 /** A message of commands has no more, but at least one: it is one record in each log, and the peer looks up between two. */
-const MOST_COMMAND_BYTES = 1 << 20;
+const MOST_COMMAND_BYTES = 256 << 10;
 
 /** Where a command or a query stands. */
 export interface Call {
   readonly kind: "propose" | Consistency;
-  readonly data: Uint8Array;
+  readonly data: ByteRange;
   /** Whether the data is that of an entry in a client's session; it may then be sent more than once. */
   readonly inSession: boolean;
   /** Of a query: the entry that the answer must reflect at least. */
@@ -111,7 +111,7 @@ export class Lane<Called extends Call = Call> {
   forget(call: Called): boolean {
     if (this.#sent.get(call.id) === call) {
       this.#sent.take(call.id);
-      const bytes = call.data.byteLength + (call.kind === "propose" ? 0 : QUERY_OVERHEAD_BYTES);
+      const bytes = rangeBytes(call.data) + (call.kind === "propose" ? 0 : QUERY_OVERHEAD_BYTES);
       this.#abandoned.set(call.id, bytes);
       this.#abandonedBytes += bytes;
       if (call.kind !== "propose") this.#post({ kind: "cancel", id: call.id });
@@ -140,7 +140,7 @@ export class Lane<Called extends Call = Call> {
       const tellAppended = first.onAppended !== undefined;
       const { inSession } = first;
       const firstId = this.#sent.next;
-      const data: Uint8Array[] = [];
+      const data: ByteRange[] = [];
       let bytes = 0;
       for (; at < calls.length && bytes < MOST_COMMAND_BYTES; at++) {
         const call = calls[at];
@@ -148,9 +148,9 @@ export class Lane<Called extends Call = Call> {
         if (call.inSession !== inSession) break;
         call.id = this.#sent.add(call);
         data.push(call.data);
-        bytes += call.data.byteLength;
+        bytes += rangeBytes(call.data);
       }
-      const packed = packEntries(inSession ? EntryKind.sessionCommand : EntryKind.command, data);
+      const packed = packRanges(inSession ? EntryKind.sessionCommand : EntryKind.command, data);
       this.#post({ kind: "propose", firstId, count: data.length, packed, tellAppended }, packed.buffer);
     }
     this.#ring();
@@ -159,14 +159,14 @@ export class Lane<Called extends Call = Call> {
   /** Posts the queries from `at` on that want the same. @returns where the first call stands that is not among them. */
   #postQueries(calls: readonly Called[], at: number, consistency: Consistency, minIndex: number): number {
     const firstId = this.#sent.next;
-    const queries: Uint8Array[] = [];
+    const queries: ByteRange[] = [];
     let bytes = 0;
     for (; at < calls.length && queries.length < MOST_QUERIES_TOGETHER && bytes < MOST_BYTES_TOGETHER; at++) {
       const call = calls[at];
       if (call?.kind !== consistency || call.minIndex !== minIndex) break;
       call.id = this.#sent.add(call);
       queries.push(call.data);
-      bytes += call.data.byteLength;
+      bytes += rangeBytes(call.data);
     }
     const packed = packQueries(queries);
     this.#post({ kind: "query", firstId, count: queries.length, packed, consistency, minIndex }, packed.buffer);

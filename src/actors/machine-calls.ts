@@ -4,6 +4,10 @@
  */
 const CALLS = ["none", "load", "apply", "query", "snapshot", "restore"] as const;
 
+const NUMBERS = Object.fromEntries(CALLS.map((call, number) => [call, number])) as Readonly<
+  Record<MachineCall, number>
+>;
+
 /**
  * What a peer is in the middle of: `load` imports the machine's module and makes the instance, the others are its
  * methods. A pull at the chunks of `snapshot` is one of these too, and each chunk that `restore` pulls begins it anew.
@@ -39,7 +43,7 @@ export class MachineCalls {
   enter(call: MachineCall, index: number): void {
     this.#floats[1] = index;
     this.#floats[2] = this.count + 1;
-    this.#floats[0] = CALLS.indexOf(call);
+    this.#floats[0] = NUMBERS[call];
   }
 
   leave(): void {

@@ -16,6 +16,8 @@ export class Numbered<Item> {
   readonly #blocks = new Map<number, Block<Item>>();
   /** The block of the latest number; it stays when it is empty. */
   #latest: Block<Item> = { number: 0, items: [], count: 0 };
+  /** The one that was looked into last: neighbours are mostly asked for one after the other. */
+  #recent: Block<Item> | undefined;
   #next = 1;
   #size = 0;
 
@@ -55,13 +57,17 @@ export class Numbered<Item> {
     if (block === undefined || item === undefined) return undefined;
     block.items[at] = undefined;
     this.#size--;
-    if (--block.count === 0 && block !== this.#latest) this.#blocks.delete(block.number);
+    if (--block.count === 0 && block !== this.#latest) {
+      this.#blocks.delete(block.number);
+      this.#recent = undefined;
+    }
     return item;
   }
 
   /** Takes all out. */
   clear(): void {
     this.#blocks.clear();
+    this.#recent = undefined;
     this.#latest = { number: this.#latest.number, items: [], count: 0 };
     this.#blocks.set(this.#latest.number, this.#latest);
     this.#size = 0;
@@ -84,6 +90,8 @@ export class Numbered<Item> {
 
   #blockOf(number: number): Block<Item> | undefined {
     const block = Math.floor(number / ITEMS_A_BLOCK);
-    return block === this.#latest.number ? this.#latest : this.#blocks.get(block);
+    if (block === this.#latest.number) return this.#latest;
+    if (block !== this.#recent?.number) this.#recent = this.#blocks.get(block);
+    return this.#recent;
   }
 }

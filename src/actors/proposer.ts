@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import type { MessagePort } from "node:worker_threads";
 import type { Applied } from "../machine/apply.ts";
+import { type ByteRange, rangeBytes } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { forgetAbort, whenAborted } from "./abort.ts";
@@ -88,7 +89,7 @@ export class Proposer implements LaneOwner<Waiting> {
     await this.#lanes.get(peer)?.closed;
   }
 
-  submit(kind: "propose" | Consistency, data: Uint8Array, options: CallOptions): Promise<CallResult> {
+  submit(kind: "propose" | Consistency, data: ByteRange, options: CallOptions): Promise<CallResult> {
     const startedAt = performance.now();
     const refusal = this.#refusal(data, options);
     if (refusal !== undefined) {
@@ -125,16 +126,16 @@ export class Proposer implements LaneOwner<Waiting> {
         whenAborted(signal, call.onAbort);
       }
       call.number = this.#waiting.add(call);
-      this.#pendingBytes += data.byteLength;
+      this.#pendingBytes += rangeBytes(data);
       this.#armTimer(startedAt + timeoutMs);
       this.#route(call);
     });
   }
 
-  #refusal(data: Uint8Array, { signal, timeoutMs }: CallOptions): RaftError | undefined {
+  #refusal(data: ByteRange, { signal, timeoutMs }: CallOptions): RaftError | undefined {
     if (this.#ended !== undefined) return this.#ended;
     if (signal?.aborted) return aborted(signal);
-    return invalidTimeout(timeoutMs) ?? this.overloaded(data.byteLength);
+    return invalidTimeout(timeoutMs) ?? this.overloaded(rangeBytes(data));
   }
 
   #settle(call: Waiting, { result, threw }: Applied, index: number, term: number): void {
@@ -151,8 +152,8 @@ export class Proposer implements LaneOwner<Waiting> {
   #done(call: Waiting, outcome: CallOutcome): void {
     const { number, data, signal, onAbort, kind, startedAt } = call;
     this.#waiting.take(number);
-    this.#unrouted.delete(call);
-    this.#pendingBytes -= data.byteLength;
+    if (this.#unrouted.size > 0) this.#unrouted.delete(call);
+    this.#pendingBytes -= rangeBytes(data);
     if (onAbort !== undefined) forgetAbort(signal, onAbort);
     this.calls.settled(kind === "propose" ? "propose" : "query", outcome, startedAt);
   }
@@ -263,7 +264,7 @@ export class Proposer implements LaneOwner<Waiting> {
     // Either may have ended on the way.
     if (!this.#isWaiting(call)) return;
     if (this.#lanes.get(lane.peer) !== lane) this.#route(call);
-    else if (lane.abandonedBytes + call.data.byteLength > this.#maxPendingBytes) {
+    else if (lane.abandonedBytes + rangeBytes(call.data) > this.#maxPendingBytes) {
       const message = `${lane.peer} has not answered ${lane.abandonedBytes} bytes of calls that were given up`;
       this.#fail(call, new RaftError("ERR_OVERLOADED", message));
     } else {

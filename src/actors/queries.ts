@@ -1,4 +1,4 @@
-import { EntryKind, forEachEntry, packEntries, parseBatch } from "../raft/entry.ts";
+import { type ByteRange, EntryKind, forEachEntry, packRanges, parseBatch } from "../raft/entry.ts";
 
 /** About what a query takes beside its own bytes while it waits, here or in an inbox. */
 export const QUERY_OVERHEAD_BYTES = 256;
@@ -16,8 +16,8 @@ export interface QueryBatch {
 }
 
 /** Encoded questions in one buffer, in the form that commands have on their way to a log. */
-export function packQueries(queries: readonly Uint8Array[]): Uint8Array {
-  return packEntries(EntryKind.command, queries);
+export function packQueries(queries: readonly ByteRange[]): Uint8Array<ArrayBuffer> {
+  return packRanges(EntryKind.command, queries);
 }
 
 /** What `packQueries` was given; views that must not be kept. */

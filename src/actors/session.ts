@@ -3,6 +3,7 @@ import { performance } from "node:perf_hooks";
 import { inspect } from "node:util";
 import { encode } from "../machine/codec.ts";
 import { MAX_RESULTS, packOpenSession, packSessionCommand } from "../machine/sessions.ts";
+import { wholeOf } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { forgetAbort, whenAborted } from "./abort.ts";
@@ -250,7 +251,7 @@ export class Session {
   }
 
   #submit(data: Uint8Array, timeoutMs: number, signal: AbortSignal | undefined): Promise<CallResult> {
-    return this.#host.proposer.submit("propose", data, {
+    return this.#host.proposer.submit("propose", wholeOf(data), {
       ...{ timeoutMs, signal, inSession: true, client: this.#client, via: this.#via },
       to: undefined,
       onAppended: undefined,

@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort, type Worker } from "node:worker_threads";
-import { encode } from "../machine/codec.ts";
+import { encodeRange } from "../machine/codec.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { hashSeed, seededRandom } from "../raft/random.ts";
@@ -305,7 +305,7 @@ export class Supervisor {
   /** Not async: it would cost two promises more, and each command passes here. */
   #propose(command: unknown, options: ProposeOptions, to: PeerId | undefined): Promise<Proposed> {
     try {
-      const data = encode(command, "command", this.#options.maxCommandBytes);
+      const data = encodeRange(command, "command", this.#options.maxCommandBytes);
       const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, onAppended, client } = options;
       const call = { to, timeoutMs, signal, onAppended, client, via: undefined };
       if (!isProposeTraced()) return this.#proposer.submit("propose", data, call);
@@ -319,7 +319,7 @@ export class Supervisor {
     const invalid = invalidFreshness(options) ?? invalidRoute(options);
     if (invalid !== undefined) throw invalid;
     for (const id of options.via ?? []) this.peer(id);
-    const data = encode(query, "query", this.#options.maxCommandBytes);
+    const data = encodeRange(query, "query", this.#options.maxCommandBytes);
     const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, consistency = "linearizable", client, minIndex = 0 } = options;
     const via = options.via === undefined ? undefined : new Set(options.via);
     const call = { to, timeoutMs, signal, onAppended: undefined, client, via, minIndex };

@@ -1,4 +1,4 @@
-import { getFloat64, getUint32, setFloat64, setUint32 } from "../raft/bytes.ts";
+import { getFloat64, getUint32, setFloat64, setUint32, unfilledBytes } from "../raft/bytes.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
 import { parseBatches } from "../raft/entry.ts";
 import { InvariantError, invariant } from "../raft/errors.ts";
@@ -328,7 +328,7 @@ function readInfo(bytes: Uint8Array): SnapshotInfo | undefined {
 export function encodeFrames(messages: readonly Message[]): Uint8Array<ArrayBuffer> {
   let byteLength = 0;
   for (const message of messages) byteLength += frameBytes(message);
-  const bytes = new Uint8Array(byteLength);
+  const bytes = unfilledBytes(byteLength);
   const cursor = new Cursor(bytes, 0);
   for (const message of messages) {
     const start = cursor.offset;

@@ -45,14 +45,17 @@ interface Written {
 export class ChangeHistory {
   /** All changes behind this index are here. */
   #complete: number;
-  /** Of each change, in order: what was written, or the chunk with its record, its index, and about how many bytes it takes. */
-  #written: (Written | Chunk | undefined)[] = [];
-  /** Where the record begins in its chunk. */
-  #starts: number[] = [];
-  #indices: number[] = [];
-  #sizes: number[] = [];
-  /** Of these, how many at the front are dropped. Nothing is left there that could keep a value alive. */
-  #dropped = 0;
+  /**
+   * A ring, whose length is a power of two. Of each change, in the place of its number: what was written, or the chunk with
+   * its record; where that begins; its index; and about how many bytes it takes.
+   */
+  #written: (Written | Chunk | undefined)[] = [undefined];
+  #starts = new Uint32Array(1);
+  #indices = new Float64Array(1);
+  #sizes = new Float64Array(1);
+  /** The numbers of the oldest change that is kept, and of the one to come. */
+  #first = 0;
+  #next = 0;
   #bytes = 0;
   readonly #maxChanges: number;
 
@@ -76,27 +79,23 @@ export class ChangeHistory {
   }
 
   #add(index: number, written: Written | Chunk, start: number, bytes: number): void {
-    this.#written.push(written);
-    this.#starts.push(start);
-    this.#indices.push(index);
-    this.#sizes.push(CHANGE_BYTES + bytes);
+    if (this.#next - this.#first === this.#written.length) this.#grow();
+    const place = this.#next++ & (this.#written.length - 1);
+    this.#written[place] = written;
+    this.#starts[place] = start;
+    this.#indices[place] = index;
+    this.#sizes[place] = CHANGE_BYTES + bytes;
     this.#bytes += CHANGE_BYTES + bytes;
-    while (this.#isTooMuch(this.#written.length - this.#dropped)) {
-      this.#bytes -= this.#sizes[this.#dropped] ?? 0;
-      this.#complete = this.#indices[this.#dropped] ?? this.#complete;
-      const dropped = this.#written[this.#dropped];
-      if (dropped instanceof Chunk) dropped.release();
-      this.#written[this.#dropped] = undefined;
-      this.#dropped++;
-    }
-    // Now and then, since moving the rest costs.
-    if (this.#dropped > this.#maxChanges) {
-      this.#written = this.#written.slice(this.#dropped);
-      this.#starts = this.#starts.slice(this.#dropped);
-      this.#indices = this.#indices.slice(this.#dropped);
-      this.#sizes = this.#sizes.slice(this.#dropped);
-      this.#dropped = 0;
-    }
+    while (this.#isTooMuch(this.#next - this.#first)) this.#drop();
+  }
+
+  #drop(): void {
+    const place = this.#first++ & (this.#written.length - 1);
+    this.#bytes -= this.#sizes[place] ?? 0;
+    this.#complete = this.#indices[place] ?? this.#complete;
+    const dropped = this.#written[place];
+    if (dropped instanceof Chunk) dropped.release();
+    this.#written[place] = undefined;
   }
 
   /** The latest change is kept however large it is, or nobody who watches could ever get past it. */
@@ -104,14 +103,33 @@ export class ChangeHistory {
     return count > this.#maxChanges || (count > 1 && this.#bytes > MAX_BYTES);
   }
 
+  /** To twice its length; it is full. */
+  #grow(): void {
+    const { length } = this.#written;
+    // Those before the oldest one are behind the others.
+    const at = this.#first & (length - 1);
+    const doubled = <Numbers extends Uint32Array | Float64Array>(from: Numbers, to: Numbers): Numbers => {
+      to.set(from.subarray(at));
+      to.set(from.subarray(0, at), length - at);
+      return to;
+    };
+    const empty = new Array<undefined>(length).fill(undefined);
+    this.#written = [...this.#written.slice(at), ...this.#written.slice(0, at), ...empty];
+    this.#starts = doubled(this.#starts, new Uint32Array(2 * length));
+    this.#indices = doubled(this.#indices, new Float64Array(2 * length));
+    this.#sizes = doubled(this.#sizes, new Float64Array(2 * length));
+    this.#first = 0;
+    this.#next = length;
+  }
+
   /** The changes behind the index `after` that `fits` takes; about `limit`, but all of the last index. */
   since(after: number, fits: (key: string) => boolean, limit: number): KeyValueChanges {
     const firstIndex = this.#complete + 1;
     const changes: KeyValueChange[] = [];
     if (after < this.#complete) return { changes, firstIndex, upTo: undefined };
-    for (let at = this.#firstBehind(after); at < this.#written.length; at++) {
-      const written = this.#writtenAt(at);
-      const index = this.#indices[at] ?? 0;
+    for (let number = this.#firstBehind(after); number < this.#next; number++) {
+      const written = this.#writtenAs(number);
+      const index = this.#indexOf(number);
       if (written === undefined || !fits(written.key)) continue;
       const last = changes.at(-1)?.index ?? index;
       if (changes.length >= limit && index !== last) return { changes, firstIndex, upTo: last };
@@ -121,17 +139,22 @@ export class ChangeHistory {
     return { changes, firstIndex, upTo: undefined };
   }
 
-  #writtenAt(at: number): Written | undefined {
-    const written = this.#written[at];
-    return written instanceof Chunk ? recordAt(written.bytes, this.#starts[at] ?? 0) : written;
+  #writtenAs(number: number): Written | undefined {
+    const place = number & (this.#written.length - 1);
+    const written = this.#written[place];
+    return written instanceof Chunk ? recordAt(written.bytes, this.#starts[place] ?? 0) : written;
+  }
+
+  #indexOf(number: number): number {
+    return this.#indices[number & (this.#written.length - 1)] ?? 0;
   }
 
   #firstBehind(after: number): number {
-    let low = this.#dropped;
-    let high = this.#indices.length;
+    let low = this.#first;
+    let high = this.#next;
     while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#indices[middle] ?? 0) <= after) low = middle + 1;
+      const middle = Math.floor((low + high) / 2);
+      if (this.#indexOf(middle) <= after) low = middle + 1;
       else high = middle;
     }
     return low;

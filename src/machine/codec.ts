@@ -1,4 +1,5 @@
 import { Packr, RESET_BUFFER_MODE } from "msgpackr/pack";
+import { type ByteRange, ENTRY_HEADER_BYTES, wholeOf } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { Applied, Thrown } from "./apply.ts";
 import { Decoder } from "./decoder.ts";
@@ -105,6 +106,12 @@ export function encode(value: unknown, what: "command" | "query" | "value", maxB
   return encoder.encode(value, maxBytes) ?? encodeRare(value, what, maxBytes);
 }
 
+/** {@link encode}, for who packs the bytes with others into a batch of entries. */
+export function encodeRange(value: unknown, what: "command" | "query", maxBytes: number): ByteRange {
+  const range = encoder.encodeRange(value, maxBytes, ENTRY_HEADER_BYTES);
+  return range ?? wholeOf(encodeRare(value, what, maxBytes));
+}
+
 /** What the encoder leaves to others, and what nobody can encode. */
 function encodeRare(value: unknown, what: "command" | "query" | "value", maxBytes: number): Uint8Array {
   let atLeast: number;
@@ -173,7 +180,22 @@ type PackedThrow = readonly [
  * What commands or queries came to, in order, as bytes in a buffer of their own that can be transferred. Never throws:
  * a result that cannot be encoded becomes a throw that says so.
  */
-export function encodeResults(results: readonly Applied[]): Uint8Array {
+export function encodeResults(results: readonly Applied[]): Uint8Array<ArrayBuffer> {
+  return encodeFit(results) ?? encodeUnfit(results);
+}
+
+/** When none was thrown, and none is rare. */
+function encodeFit(results: readonly Applied[]): Uint8Array<ArrayBuffer> | undefined {
+  const values: unknown[] = [];
+  for (const { result, threw } of results) {
+    if (threw !== undefined) return undefined;
+    values.push(result);
+  }
+  const bytes = encoder.encodeBriefly(values);
+  return bytes && new Uint8Array(bytes);
+}
+
+function encodeUnfit(results: readonly Applied[]): Uint8Array<ArrayBuffer> {
   const values: unknown[] = [];
   const throws: PackedThrow[] = [];
   results.forEach(({ threw, result }, at) => {

@@ -1,4 +1,5 @@
-import { setFloat64 } from "../raft/bytes.ts";
+import { setFloat64, unfilledBytes } from "../raft/bytes.ts";
+import type { ByteRange } from "../raft/entry.ts";
 
 /*
  * Writes common values, in the bytes in which the package's packer writes them. It takes about half of the time that a check
@@ -33,7 +34,7 @@ const { utf8Write } = Buffer.prototype as unknown as {
 
 /** Encodes one value after the other. */
 export class Encoder {
-  #slab = new Uint8Array(SLAB_BYTES);
+  #slab = unfilledBytes(SLAB_BYTES);
   /** Of the slab: up to here it is taken. */
   #taken = 0;
   /** Where the value at hand is written, from `#start` to `#at`: the slab, or a buffer of its own. */
@@ -50,25 +51,35 @@ export class Encoder {
    * @returns bytes to keep, which share their buffer with others; undefined for a value that is left to others.
    */
   encode(value: unknown, mostBytes = Number.POSITIVE_INFINITY): Uint8Array | undefined {
-    const bytes = this.#write(value, mostBytes);
-    if (bytes === undefined || bytes.length > mostBytes) return undefined;
-    if (bytes.buffer === this.#slab.buffer) this.#taken = this.#at;
-    return bytes;
+    const range = this.encodeRange(value, mostBytes, 0);
+    return range && viewOf(range);
+  }
+
+  /**
+   * {@link encode}, without a view for the bytes.
+   * @param apart so many bytes are left between them and those of the value before, if both share a buffer.
+   */
+  encodeRange(value: unknown, mostBytes: number, apart: number): ByteRange | undefined {
+    const range = this.#write(value, mostBytes, apart);
+    if (range === undefined || range.end - range.start > mostBytes) return undefined;
+    if (range.bytes === this.#slab) this.#taken = range.end;
+    return range;
   }
 
   /** {@link encode}, but the bytes are good only until the next call of either. */
   encodeBriefly(value: unknown): Uint8Array | undefined {
-    return this.#write(value, Number.POSITIVE_INFINITY);
+    const range = this.#write(value, Number.POSITIVE_INFINITY, 0);
+    return range && viewOf(range);
   }
 
-  #write(value: unknown, mostBytes: number): Uint8Array | undefined {
+  #write(value: unknown, mostBytes: number, apart: number): ByteRange | undefined {
     if (this.#isBusy) return undefined;
-    this.#start = this.#taken;
-    this.#at = this.#taken;
+    this.#start = Math.min(this.#taken + apart, this.#slab.length);
+    this.#at = this.#start;
     this.#mostBytes = mostBytes;
     this.#isBusy = true;
     try {
-      if (this.#value(value, 0)) return new Uint8Array(this.#target.buffer, this.#start, this.#at - this.#start);
+      if (this.#value(value, 0)) return { bytes: this.#target, start: this.#start, end: this.#at };
     } catch {
       // It is too large, or reading it failed: whoever reads it again says so.
     } finally {
@@ -219,7 +230,7 @@ export class Encoder {
     const needed = written.length + bytes;
     if (needed > this.#mostBytes + MOST_UNCOUNTED_BYTES) throw new RangeError("it takes more bytes than it may");
     const isShared = needed <= MOST_SHARED_BYTES;
-    this.#target = new Uint8Array(isShared ? SLAB_BYTES : Math.max(needed, 2 * written.length));
+    this.#target = unfilledBytes(isShared ? SLAB_BYTES : Math.max(needed, 2 * written.length));
     this.#target.set(written);
     this.#start = 0;
     this.#at = written.length;
@@ -227,6 +238,10 @@ export class Encoder {
     this.#slab = this.#target;
     this.#taken = 0;
   }
+}
+
+function viewOf({ bytes, start, end }: ByteRange): Uint8Array {
+  return new Uint8Array(bytes.buffer, start, end - start);
 }
 
 /** How many bytes stand before those of a text of so many. */

@@ -83,7 +83,7 @@ export function writeUint(bytes: Uint8Array, at: number, value: number): number 
   const size = uintBytes(value) - 1;
   if (size === 0) bytes[at] = value;
   else {
-    bytes[at] = 0xcc + Math.log2(size);
+    bytes[at] = size === 4 ? 0xce : 0xcb + size;
     for (let byte = size; byte > 0; byte--) bytes[at + byte] = value >>> (8 * (size - byte));
   }
   return at + size + 1;

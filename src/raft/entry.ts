@@ -1,4 +1,4 @@
-import { getFloat64, getUint32, setFloat64, setUint32 } from "./bytes.ts";
+import { getFloat64, getUint32, setFloat64, setUint32, unfilledBytes } from "./bytes.ts";
 import { invariant } from "./errors.ts";
 
 /**
@@ -50,24 +50,61 @@ export const BATCH_HEADER_BYTES = 48;
 export const ENTRY_HEADER_BYTES = 8;
 const FORMAT = 1;
 
+/** Bytes that lie among others. */
+export interface ByteRange {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+export function rangeBytes({ start, end }: ByteRange): number {
+  return end - start;
+}
+
+/** All of the bytes. */
+export function wholeOf(bytes: Uint8Array): ByteRange {
+  return { bytes, start: 0, end: bytes.length };
+}
+
 /**
  * Packs entries into a batch that no leader has stamped yet: room for the header is left, and `stampBatch` fills it.
  * @param data one byte string an entry.
  */
-export function packEntries(kind: EntryKind, data: readonly Uint8Array[]): Uint8Array {
+export function packEntries(kind: EntryKind, data: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return packRanges(kind, data.map(wholeOf));
+}
+
+/** {@link packEntries}, where neighbours are copied at once that lie as far from each other as in a batch. */
+export function packRanges(kind: EntryKind, data: readonly ByteRange[]): Uint8Array<ArrayBuffer> {
   let byteLength = BATCH_HEADER_BYTES;
-  for (const item of data) byteLength += ENTRY_HEADER_BYTES + item.byteLength;
-  const bytes = new Uint8Array(byteLength);
-  let offset = BATCH_HEADER_BYTES;
-  for (const item of data) {
-    setUint32(bytes, offset, item.byteLength);
-    bytes[offset + 4] = kind;
-    bytes.set(item, offset + ENTRY_HEADER_BYTES);
-    offset += ENTRY_HEADER_BYTES + item.byteLength;
-  }
+  for (const { start, end } of data) byteLength += ENTRY_HEADER_BYTES + end - start;
+  const bytes = unfilledBytes(byteLength);
+  bytes.fill(0, 0, BATCH_HEADER_BYTES);
   setUint32(bytes, 4, byteLength);
   bytes[8] = FORMAT;
   setUint32(bytes, 12, data.length);
+  let offset = BATCH_HEADER_BYTES;
+  /** Of those that are copied next: the first one, and where the last one ends. */
+  let first: ByteRange | undefined;
+  let end = 0;
+  let target = 0;
+  for (const range of data) {
+    if (range.bytes !== first?.bytes || range.start !== end + ENTRY_HEADER_BYTES) {
+      if (first !== undefined) bytes.set(first.bytes.subarray(first.start, end), target);
+      first = range;
+      target = offset + ENTRY_HEADER_BYTES;
+    }
+    end = range.end;
+    offset += ENTRY_HEADER_BYTES + end - range.start;
+  }
+  if (first !== undefined) bytes.set(first.bytes.subarray(first.start, end), target);
+  // What was copied between two of them is nothing.
+  offset = BATCH_HEADER_BYTES;
+  for (const { start, end } of data) {
+    setUint32(bytes, offset, end - start);
+    setUint32(bytes, offset + 4, kind);
+    offset += ENTRY_HEADER_BYTES + end - start;
+  }
   return bytes;
 }
 
@@ -169,7 +206,7 @@ export class EntryReader {
     this.#index++;
     this.#start = this.#end + ENTRY_HEADER_BYTES;
     this.#end = this.#start + getUint32(bytes, this.#start - ENTRY_HEADER_BYTES);
-    invariant(this.#end <= bytes.byteLength, () => `entry ${this.#index} ends beyond its batch`);
+    invariant(this.#end <= bytes.length, () => `entry ${this.#index} ends beyond its batch`);
     return true;
   }
 }

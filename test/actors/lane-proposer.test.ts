@@ -8,6 +8,7 @@ import { CALL_OVERHEAD_BYTES, Proposer } from "../../src/actors/proposer.ts";
 import type { Consistency, LaneReply, LaneRequest } from "../../src/actors/protocol.ts";
 import type { CallOptions } from "../../src/actors/waiting-call.ts";
 import { encodeResults, pack } from "../../src/machine/codec.ts";
+import { wholeOf } from "../../src/raft/entry.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 import { raftError } from "./fixtures/cluster.ts";
 
@@ -66,7 +67,7 @@ function setUp({ maxPendingBytes = 1_000_000 } = {}) {
     return peer;
   };
   const submit = (kind: "propose" | Consistency, options: Partial<CallOptions> = {}) =>
-    proposer.submit(kind, pack("x"), {
+    proposer.submit(kind, wholeOf(pack("x")), {
       to: undefined,
       timeoutMs: 60_000,
       signal: undefined,
@@ -324,7 +325,9 @@ describe("a proposer", () => {
     for (let at = 0; at < 50; at++) {
       const abort = new AbortController();
       const options = { to: undefined, timeoutMs: Number.POSITIVE_INFINITY, onAppended: undefined, client: undefined };
-      const call = raftError(proposer.submit("propose", new Uint8Array(1 << 20), { ...options, signal: abort.signal }));
+      const call = raftError(
+        proposer.submit("propose", wholeOf(new Uint8Array(1 << 20)), { ...options, signal: abort.signal }),
+      );
       abort.abort();
       expect((await call).code).toBe("ERR_ABORTED");
     }

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { type Call, Lane, type LaneOwner } from "../../src/actors/lane.ts";
 import type { LaneReply, LaneRequest } from "../../src/actors/protocol.ts";
 import { encodeResults, pack } from "../../src/machine/codec.ts";
-import { stampBatch } from "../../src/raft/entry.ts";
+import { stampBatch, wholeOf } from "../../src/raft/entry.ts";
 
 /** A lane, the peer's end of it, and what its owner hears. */
 function setUp() {
@@ -25,7 +25,7 @@ function setUp() {
 }
 
 function call(kind: Call["kind"], onAppended?: Call["onAppended"]): Call {
-  return { kind, data: pack("x"), inSession: false, minIndex: 0, onAppended, id: 0 };
+  return { kind, data: wholeOf(pack("x")), inSession: false, minIndex: 0, onAppended, id: 0 };
 }
 
 /** Long enough for what was posted to arrive: several turns of the event loop. */
@@ -56,7 +56,7 @@ describe("a lane", () => {
 
   it("sends commands that are large together in several messages", async () => {
     const { lane, requests } = setUp();
-    for (let at = 0; at < 5; at++) lane.add({ ...call("propose"), data: new Uint8Array(600 << 10) });
+    for (let at = 0; at < 5; at++) lane.add({ ...call("propose"), data: wholeOf(new Uint8Array(150 << 10)) });
     await turns();
     expect(requests).toMatchObject([
       { firstId: 1, count: 2 },

@@ -63,6 +63,28 @@ describe("the history of changes", () => {
     expect([chunk.isRead, large.isRead]).toEqual([false, true]);
   });
 
+  test.each([0, 1, 2, 3, 7, 8, 50])(
+    "keeps the latest %i changes, in order, and lets go of all others",
+    (maxChanges) => {
+      const record = packRecord({ key: "k", version: 4, value: "v" });
+      const chunk = new Chunk(Buffer.concat([...joinRecords([record])]), 4);
+      const history = new ChangeHistory(0, maxChanges);
+      for (let index = 1; index <= 200; index++) {
+        if (index % 3 === 0) history.addRecord(index, chunk, 4);
+        else history.add(index, { key: "k", value: index, version: index });
+        const kept = Math.min(index, maxChanges);
+        const { firstIndex, changes } = history.since(index - kept, all, 1_000);
+        expect([firstIndex, changes.map((change) => change.index)]).toEqual([
+          index - kept + 1,
+          Array.from({ length: kept }, (_, at) => index - kept + 1 + at),
+        ]);
+        if (kept > 1) expect(history.since(index - 1, all, 1_000).changes).toHaveLength(1);
+      }
+      for (let index = 201; index <= 200 + maxChanges; index++) history.add(index, { key: "k", value: 1, version: 1 });
+      expect(chunk.isRead).toBe(false);
+    },
+  );
+
   test("keeps the latest change however large it is, and only that then", () => {
     const history = new ChangeHistory(0);
     history.add(1, { key: "small", value: 1, version: 1 });

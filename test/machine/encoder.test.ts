@@ -36,6 +36,21 @@ function bytesOf(bytes: Uint8Array | undefined): string {
 }
 
 describe("the encoder", () => {
+  test("writes values apart from each other, as long as they share a buffer", () => {
+    const encoder = new Encoder();
+    fc.assert(
+      fc.property(fc.array(values, { maxLength: 10 }), fc.nat(20), (all, apart) => {
+        const kept = all.map((value) => encoder.encodeRange(value, Number.POSITIVE_INFINITY, apart));
+        kept.forEach((range, at) => {
+          expect(bytesOf(range?.bytes.subarray(range.start, range.end))).toBe(bytesOf(packr.pack(all[at])));
+          const before = kept[at - 1];
+          if (before?.bytes === range?.bytes) expect(range?.start).toBe((before?.end ?? 0) + apart);
+        });
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   test("writes the bytes that the packer writes, one value after the other", () => {
     const encoder = new Encoder();
     fc.assert(

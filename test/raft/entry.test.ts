@@ -9,6 +9,7 @@ import {
   EntryKind,
   forEachEntry,
   packEntries,
+  packRanges,
   parseBatch,
   parseBatches,
   parseConfiguration,
@@ -53,6 +54,27 @@ describe("batches of entries", () => {
           items.map((data, i) => ({ index: at.firstIndex + i, kind, data: Buffer.from(data).toString("hex") })),
         );
         expect(entriesOf(parsed, at.firstIndex + 1)).toEqual(entriesOf(parsed).slice(1));
+      }),
+    );
+  });
+
+  it("ranges of larger buffers make the batch that their bytes make, however far apart they lie", () => {
+    const gaps = fc.array(fc.constantFrom(0, 1, ENTRY_HEADER_BYTES, ENTRY_HEADER_BYTES, 20), {
+      minLength: 8,
+      maxLength: 8,
+    });
+    fc.assert(
+      fc.property(kind, items, gaps, fc.nat(8), (kind, items, gaps, change) => {
+        let slab = new Uint8Array(1_000).fill(0xee);
+        let end = 0;
+        const ranges = items.map((data, at) => {
+          if (at === change) slab = slab.slice();
+          const start = end + (gaps[at] ?? 0);
+          slab.set(data, start);
+          end = start + data.length;
+          return { bytes: slab, start, end };
+        });
+        expect(packRanges(kind, ranges)).toEqual(packEntries(kind, items));
       }),
     );
   });

@@ -2,7 +2,7 @@ import type { Consistency, LaneReply, LaneRequest } from "../../actors/protocol.
 import { packQueries } from "../../actors/queries.ts";
 import { decodeResults, pack } from "../../machine/codec.ts";
 import { packOpenSession, packSessionCommand } from "../../machine/sessions.ts";
-import { EntryKind, packEntries } from "../../raft/entry.ts";
+import { EntryKind, packEntries, wholeOf } from "../../raft/entry.ts";
 import type { History, Invocation } from "../history.ts";
 import { Violation } from "./checks/violation.ts";
 import type { Draw } from "./draw.ts";
@@ -114,7 +114,7 @@ export class Clients {
         kind: "query",
         firstId,
         count: 1,
-        packed: packQueries([pack(query)]),
+        packed: packQueries([wholeOf(pack(query))]),
         consistency,
         minIndex: 0,
       });
@@ -273,7 +273,7 @@ class Client {
     const { step, consistency, floor } = call;
     if (step.query === undefined) this.#proposeCall(call);
     else {
-      const packed = packQueries([pack(step.query)]);
+      const packed = packQueries([wholeOf(pack(step.query))]);
       const minIndex = consistency === "local" ? floor : 0;
       this.#send({ kind: "query", firstId: this.#nextId++, count: 1, packed, consistency, minIndex });
     }

@@ -5,7 +5,7 @@ import type { Packet } from "../../../src/actors/wire.ts";
 import { decodeResults, pack } from "../../../src/machine/codec.ts";
 import { KeyValueMap } from "../../../src/machine/key-value.ts";
 import type { StateMachine } from "../../../src/machine/state-machine.ts";
-import { EntryKind, packEntries } from "../../../src/raft/entry.ts";
+import { EntryKind, packEntries, wholeOf } from "../../../src/raft/entry.ts";
 import { DEFAULT_LIMITS } from "../../../src/raft/options.ts";
 import { MemoryDisk, MemoryStore } from "../../../src/storage/memory.ts";
 import { Checker } from "../../../src/testing/simulator/checks/checker.ts";
@@ -166,7 +166,7 @@ class Stage {
           kind: "query",
           firstId: id,
           count: 1,
-          packed: packQueries([query]),
+          packed: packQueries([wholeOf(query)]),
           consistency,
           minIndex: 0,
         });
