@@ -155,11 +155,12 @@ export class Encoder {
 
   #text(text: string): boolean {
     if (text.length <= MOST_SHORT_UNITS && this.#shortText(text)) return true;
-    if (!(text as string & { isWellFormed(): boolean }).isWellFormed()) return false;
     const counted = text.length > MOST_UNCOUNTED_UNITS;
     this.#room((counted ? Buffer.byteLength(text) : text.length * MOST_BYTES_A_UNIT) + HEAD_BYTES);
     const begin = this.#at + headBytes(text.length);
     const length = utf8Write.call(this.#target, text, begin);
+    // As many bytes as units are ASCII; half a surrogate pair would have become something else.
+    if (length !== text.length && !(text as string & { isWellFormed(): boolean }).isWellFormed()) return false;
     const moved = this.#at + headBytes(length);
     if (moved > begin) this.#target.copyWithin(moved, begin, begin + length);
     if (length < 0x20) this.#byte(0xa0 | length);
