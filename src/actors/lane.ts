@@ -19,7 +19,10 @@ import { packQueries, QUERY_OVERHEAD_BYTES } from "./queries.ts";
 /** Queries that leave together are answered together: so few that their answers fit into memory, however large each is. */
 const MOST_QUERIES_TOGETHER = 64;
 const MOST_BYTES_TOGETHER = 64 << 10;
-/** A message of commands has no more, but at least one: it is one record in each log, and the peer looks up between two. */
+/**
+ * A message of commands has no more, but at least one. It is one record in each log, which a leader would have to cut, and so to
+ * copy, if it did not fit into an AppendEntries; and the peer looks up between two.
+ */
 const MOST_COMMAND_BYTES = 256 << 10;
 
 /** Where a command or a query stands. */
