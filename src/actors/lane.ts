@@ -20,7 +20,7 @@ import { packQueries, QUERY_OVERHEAD_BYTES } from "./queries.ts";
 const MOST_QUERIES_TOGETHER = 64;
 const MOST_BYTES_TOGETHER = 64 << 10;
 /**
- * A message of commands has no more, but at least one. It is one record in each log, which a leader would have to cut, and so to
+ * A message of commands takes no further one beyond this. It is one record in each log, which a leader would have to cut, and so to
  * copy, if it did not fit into an AppendEntries; and the peer looks up between two.
  */
 const MOST_COMMAND_BYTES = 256 << 10;

@@ -26,8 +26,8 @@ export interface StateMachine<Command = unknown, Result = unknown, Query = unkno
   /**
    * Carries out a command that lies from `start` to `end` of `bytes`, as {@link encode} has written it: for a machine to which
    * decoding would be most of the work. It is asked before `apply`, and what it does not take is decoded and given to that; it
-   * has to come to the same. The bytes are the log's, which frees them: not to be written to, and to be copied by whom they shall outlive
-   * the call. A subclass that overrides `apply` has to override this too, or it is not asked.
+   * has to come to the same. The bytes are the log's, which frees them: not to be written to, and to be copied by whom they shall
+   * outlive the call. A subclass that overrides `apply` has to override this too, or it is not asked.
    * @returns the result; undefined when the command is to be decoded, and then nothing has changed.
    */
   applyEncoded?(bytes: Uint8Array, start: number, end: number, context: ApplyContext): Result | undefined;
