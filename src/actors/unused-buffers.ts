@@ -4,8 +4,8 @@ import type { Batch } from "../raft/entry.ts";
 export type ReleaseBuffer = (buffer: ArrayBuffer) => void;
 
 /**
- * What entries came in, from clients and from the leader, until it can be given back. To V8 buffers are growth of the heap until it
- * has gone through all of it to find that nobody has them: six times a second on a busy peer, a quarter of all CPU.
+ * What entries came in, from clients and from the leader, until it can be given back. To V8 buffers are growth of the heap until
+ * it has gone through all of it to find that nobody has them: on a busy peer several times a second.
  */
 export class UnusedBuffers {
   readonly #release: ReleaseBuffer;

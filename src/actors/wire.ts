@@ -1,8 +1,9 @@
-import { getFloat64, getUint32, setFloat64, setUint32, unfilledBytes } from "../raft/bytes.ts";
+import { getFloat64, getUint32, setFloat64, setUint32 } from "../raft/bytes.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
 import { parseBatches } from "../raft/entry.ts";
 import { InvariantError, invariant } from "../raft/errors.ts";
 import type { InstallSnapshot, Message, MessageType, PeerId } from "../raft/message.ts";
+import { unfilledBytes } from "../raft/unfilled-bytes.ts";
 
 /**
  * All that one peer says to one neighbour at the end of a drain. `bytes` holds one frame a message:

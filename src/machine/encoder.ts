@@ -1,5 +1,6 @@
-import { setFloat64, unfilledBytes } from "../raft/bytes.ts";
+import { setFloat64 } from "../raft/bytes.ts";
 import type { ByteRange } from "../raft/entry.ts";
+import { unfilledBytes } from "../raft/unfilled-bytes.ts";
 
 /*
  * Writes common values, in the bytes in which the package's packer writes them. It takes about half of the time that a check

@@ -3,11 +3,6 @@
  * DataView takes ten times as long as what it is made for here, and for a short array more: its buffer has to be made too.
  */
 
-/** A buffer of its own that nobody has cleared, to be written to from end to end: to clear it takes as long as that. */
-export function unfilledBytes(byteLength: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer as ArrayBuffer);
-}
-
 const scratch = new Uint8Array(8);
 const float = new Float64Array(scratch.buffer);
 /** What turns the order of eight bytes around on a machine that has the other one. */

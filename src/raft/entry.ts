@@ -1,5 +1,6 @@
-import { getFloat64, getUint32, setFloat64, setUint32, unfilledBytes } from "./bytes.ts";
+import { getFloat64, getUint32, setFloat64, setUint32 } from "./bytes.ts";
 import { invariant } from "./errors.ts";
+import { unfilledBytes } from "./unfilled-bytes.ts";
 
 /**
  * Log entries travel, rest in memory and lie on disk in the same bytes: a *batch* is a run of consecutive entries of
@@ -57,6 +58,7 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/** How many bytes they are. */
 export function rangeBytes({ start, end }: ByteRange): number {
   return end - start;
 }
