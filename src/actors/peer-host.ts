@@ -52,7 +52,7 @@ export interface PeerHostOptions {
    */
   readonly verify: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Of a thread that is to be started: all but what this host adds. */
-  readonly data: () => Omit<PeerData, "gate" | "rpc" | "lane">;
+  readonly data: () => Omit<PeerData, "gate" | "coldStart" | "rpc" | "lane">;
   readonly gates: Int32Array;
   readonly pauses: Int32Array;
   readonly bells: Int32Array;
@@ -72,6 +72,8 @@ export interface PeerHostOptions {
 export class PeerHost {
   readonly #options: PeerHostOptions;
   #process: PeerProcess | undefined;
+  /** Whether a thread of the peer was started before. */
+  #hasRun = false;
   readonly #restarter: Restarter;
   readonly #verification: VerifyOnce;
   /** A launch that waits for the verification. */
@@ -232,7 +234,8 @@ export class PeerHost {
     if (gate === undefined) throw new RaftError("ERR_STOPPED", `${id} cannot be started: the supervisor is closing`);
     thaw(pauses, position);
     const process: PeerProcess = startProcess({
-      data: { ...data(), gate },
+      // Of an earlier supervisor nothing runs any more: the directory is one's alone.
+      data: { ...data(), gate, coldStart: !this.#hasRun },
       lane,
       onPackets: (packets) => {
         for (const packet of packets) network.send(packet);
@@ -242,6 +245,7 @@ export class PeerHost {
       watch: () => watchCalls(calls, stuckMs, (call) => this.#onStuck(process, call)),
     });
     this.#process = process;
+    this.#hasRun = true;
   }
 
   #onNotice(process: PeerProcess, notice: PeerNotice): void {

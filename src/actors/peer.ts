@@ -60,6 +60,7 @@ async function main(data: PeerData, supervisor: MessagePort): Promise<void> {
       ...timingOf(data),
       id,
       incarnation: store.state.incarnation,
+      coldStart: data.coldStart,
       cacheBytes: data.cacheBytes,
       random: seededRandom(hashSeed(data.seed, id, store.state.incarnation)),
     },

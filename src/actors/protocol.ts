@@ -174,6 +174,8 @@ export interface PeerData {
   readonly configuration: Configuration;
   /** Whether the store has been there before; then it must be there now. */
   readonly born: boolean;
+  /** See `RaftOptions.coldStart`. */
+  readonly coldStart: boolean;
   readonly durability: Durability;
   readonly machine: MachineSpec;
   readonly heartbeatMs: number;

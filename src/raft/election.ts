@@ -149,16 +149,26 @@ function becomeLeader(state: State, now: number): void {
   heartbeat(state, now);
 }
 
-/**
- * The leader's process is known to have died: nobody needs to wait for the election timer to find out. Those who
- * stood by it campaign within the next `spreadMs`, one after the other: all hear of it at once, and two who campaign
- * together split the votes and lose a whole election timeout.
- */
-export function leaderDied(state: State, leader: PeerId, now: number, spreadMs: number): void {
+/** Within how many milliseconds those campaign who know that nobody leads. */
+const SPREAD_MS = 10;
+
+/** The leader's process is known to have died: nobody needs to wait for the election timer to find out. */
+export function leaderDied(state: State, leader: PeerId, now: number): void {
   becomeFollower(state, currentTerm(state), undefined, now);
   state.lastLeaderContact = Number.NEGATIVE_INFINITY;
-  const survivors = state.configuration.voters.filter((voter) => voter !== leader);
+  campaignSoon(
+    state,
+    state.configuration.voters.filter((voter) => voter !== leader),
+    now,
+  );
+}
+
+/**
+ * Nobody leads, and all of `peers` know. They campaign one after the other: two who campaign together split the votes and
+ * lose a whole election timeout. The pre-vote sees to it that nobody is disturbed who is further already.
+ */
+export function campaignSoon(state: State, peers: readonly PeerId[], now: number): void {
   // The first begins at once. An election takes some milliseconds, of which those who come next leave it as many as there are.
-  const turn = Math.max(0, survivors.indexOf(state.options.id) - state.options.random() / 4);
-  state.electionDeadline = now + (turn / Math.max(1, survivors.length - 1)) * spreadMs;
+  const turn = Math.max(0, peers.indexOf(state.options.id) - state.options.random() / 4);
+  state.electionDeadline = now + (turn / Math.max(1, peers.length - 1)) * SPREAD_MS;
 }

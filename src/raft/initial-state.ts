@@ -34,7 +34,7 @@ export function initialState(
     durableIndex: stored.lastIndex,
     electionDeadline: now,
     lastLeaderContact: Number.NEGATIVE_INFINITY,
-    noVoteBefore: stored.used ? now + options.electionMs[0] : Number.NEGATIVE_INFINITY,
+    noVoteBefore: stored.used && !options.coldStart ? now + options.electionMs[0] : Number.NEGATIVE_INFINITY,
     granted: new Set(),
     askAgainAt: 0,
     progress: new Map(),

@@ -30,6 +30,11 @@ export interface RaftOptions {
    * most the shortest election timeout, less what clocks may drift from each other in it. Default 0: never.
    */
   readonly leaseMs?: number | undefined;
+  /**
+   * Whether this is the peer's first process since a time at which no process of any peer ran: it can have stood by no leader
+   * and forgotten it, and there is none to wait for. It grants votes from the beginning, and campaigns at once. Default false.
+   */
+  readonly coldStart?: boolean | undefined;
   /** Differs in each process of the peer, so that no answer to a former one is taken for one to this. Default 0. */
   readonly incarnation?: number | undefined;
   readonly random: Random;

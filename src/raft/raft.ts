@@ -3,6 +3,7 @@ import type { Effects, HardState, Save, SnapshotInfo } from "./effects.ts";
 import {
   askAgain,
   campaign,
+  campaignSoon,
   countVote,
   disregards,
   leaderDied,
@@ -64,9 +65,6 @@ export interface Appended {
   readonly term: number;
 }
 
-/** Within how many milliseconds of the news of the leader's death its followers campaign. */
-const LEADER_DIED_SPREAD_MS = 10;
-
 /**
  * One peer's part in the algorithm. It has no clock, thread, disk or source of randomness of its own: messages and
  * times go in, effects come out, and the same inputs give the same effects.
@@ -95,8 +93,10 @@ export class Raft {
         (snapshot === undefined ? "no snapshot" : `a snapshot of ${snapshot.index} of term ${snapshot.term}`),
     );
     this.#state = initialState(options, stored, log, readChunk, now);
+    const { voters } = stored.configuration;
+    if (options.coldStart) campaignSoon(this.#state, voters, now);
     // Who has nobody to wait for need not wait.
-    if (stored.configuration.voters.length > 1) resetElectionTimer(this.#state, now);
+    else if (voters.length > 1) resetElectionTimer(this.#state, now);
   }
 
   get role(): Role {
@@ -291,7 +291,7 @@ export class Raft {
     state.clock = now;
     if ((state.incarnations.get(peer) ?? 0) <= incarnation) forgetReadsOf(state, peer);
     if (state.leader === peer && state.leaderIncarnation === incarnation) {
-      leaderDied(state, peer, now, LEADER_DIED_SPREAD_MS);
+      leaderDied(state, peer, now);
     }
     unreachable(state, peer);
   }

@@ -560,6 +560,47 @@ describe("after a restart", () => {
   });
 });
 
+describe("a cold start, of all peers", () => {
+  const cold = (id: string, random: number, disk = new Disk(THREE)) =>
+    new Peer(id, disk, { coldStart: true, random: () => random });
+
+  it("makes them campaign within ten milliseconds, one after the other", () => {
+    const slots = [0, 1].map((random) => THREE.map((id) => cold(id, random).raft.wakeAt));
+    expect(slots).toEqual([
+      [0, 5, 10],
+      [0, 3.75, 8.75],
+    ]);
+  });
+
+  it("lets them vote at once, since no leader is left that they stood by", () => {
+    const peer = cold("c", 0);
+    peer.receive("b", appendEntries());
+    peer.now = 1000;
+    peer.restart();
+    expect(granted(peer.receive("a", preVote({ term: 2 })), "a")).toBe(true);
+    expect(granted(peer.receive("a", requestVote({ term: 2 })), "a")).toBe(true);
+  });
+
+  it("does not let one who comes later disturb a leader that is heard", () => {
+    const peer = fresh();
+    peer.receive("b", appendEntries());
+    const late = cold("c", 0, Disk.holding(THREE, [], 1));
+    const [asked] = late.tick(10).filter(({ to }) => to === "a");
+    if (asked === undefined) throw new Error("it does not campaign");
+    expect(granted(peer.receive("c", asked.message), "c")).toBe(false);
+    expect(peer.facts).toMatchObject({ leader: "b", currentTerm: 1 });
+    expect(late.raft.currentTerm).toBe(1);
+  });
+
+  it("that does not come to a leader goes on with the timeouts of others", () => {
+    const peer = cold("a", 0);
+    peer.tick(0);
+    expect(peer.raft.role).toBe("pre-candidate");
+    peer.tick(SHORTEST - 1);
+    expect(peer.tick(1).map(({ message }) => message.type)).toEqual(["PreVote", "PreVote"]);
+  });
+});
+
 describe("news of the leader's death", () => {
   it("makes a follower forget its leader and campaign within ten milliseconds", () => {
     const peer = new Peer("a", new Disk(THREE), { random: () => 1 });

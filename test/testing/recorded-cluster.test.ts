@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import type { RecordedStep } from "../../src/actors/record.ts";
+import { Supervisor } from "../../src/actors/supervisor.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 import { type Cluster, spawnCluster } from "../../src/testing/cluster.ts";
 import { readRecords } from "../../src/testing/read-records.ts";
 import { checkConformance, explainRejection } from "../../src/testing/reference/check.ts";
 import { replay } from "../../src/testing/replay.ts";
-import { temporaryFolder } from "../actors/fixtures/cluster.ts";
+import { allFollow, temporaryFolder } from "../actors/fixtures/cluster.ts";
 
 const SHORT = { heartbeatMs: 15, electionMs: [60, 120] } as const;
 const PATIENT = { timeoutMs: 60_000 };
@@ -97,6 +98,28 @@ it("What peers on threads do under crashes, partitions and loss replays step by 
   expect(count(({ call }) => call.kind === "effects" && call.returned?.restore !== undefined)).toBeGreaterThan(0);
   expect(count(({ call }) => call.kind === "completeSnapshot")).toBeGreaterThan(0);
 }, 120_000);
+
+it("A peer's first thread of a supervisor starts cold: no leader can be there; those that come after it do not", async () => {
+  const directory = join(temporaryFolder(), "cluster");
+  const records = [temporaryFolder(), temporaryFolder()];
+  for (const record of records) {
+    const supervisor = await Supervisor.start({ ...SHORT, peers: 3, record, directory });
+    onTestFinished(() => supervisor.stop());
+    await allFollow(supervisor);
+    for (const peer of supervisor.peers) await peer.crash();
+    await supervisor.propose(put(2), PATIENT);
+    await supervisor.stop();
+  }
+
+  for (const record of records) {
+    const lives = readRecords(record).map(({ start: { options } }) => options);
+    const first = new Map<string, boolean | undefined>();
+    for (const { id, coldStart } of lives) if (!first.has(id)) first.set(id, coldStart);
+    expect([...first.values()]).toEqual([true, true, true]);
+    expect(lives.filter(({ coldStart }) => coldStart)).toHaveLength(3);
+    expect(lives.length).toBeGreaterThanOrEqual(5);
+  }
+}, 60_000);
 
 it("A peer whose record is there already does not start, and says which it is", async () => {
   const record = temporaryFolder();

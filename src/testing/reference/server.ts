@@ -111,7 +111,7 @@ export class Server {
     // The configuration is the first entry everywhere from the beginning, and so committed.
     this.commitIndex = Math.max(stored.snapshot?.index ?? 1, stored.applied?.index ?? 0);
     this.clock = now;
-    this.noVoteBefore = stored.used ? now + options.electionMs[0] : Number.NEGATIVE_INFINITY;
+    this.noVoteBefore = stored.used && !options.coldStart ? now + options.electionMs[0] : Number.NEGATIVE_INFINITY;
   }
 
   isMajority(count: number): boolean {

@@ -187,6 +187,8 @@ export interface Start {
     readonly incarnation?: number | undefined;
     readonly electionMs: readonly [number, number];
     readonly leaseMs?: number | undefined;
+    /** No process of any peer ran since a time before this life, other than in their own. */
+    readonly coldStart?: boolean | undefined;
   };
   readonly stored: {
     readonly hardState: { readonly currentTerm: number; readonly votedFor: string | undefined };

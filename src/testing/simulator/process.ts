@@ -30,6 +30,8 @@ export interface ArmedCrash {
 export interface ProcessOptions {
   readonly id: string;
   readonly plan: Plan;
+  /** See `RaftOptions.coldStart`. */
+  readonly coldStart: boolean;
   readonly store: Store;
   readonly machine: WatchedMachine;
   readonly clock: SimClock;
@@ -75,7 +77,7 @@ export class Process implements Subject {
   constructor(options: ProcessOptions, arm: ArmedCrash | undefined) {
     this.#options = options;
     this.#armed = arm;
-    const { id, plan, store, machine, clock, image, createRaft } = options;
+    const { id, plan, coldStart, store, machine, clock, image, createRaft } = options;
     const { incarnation } = store.state;
     this.id = id;
     this.image = image;
@@ -89,6 +91,7 @@ export class Process implements Subject {
         ...timing,
         leaseMs: plan.leases ? timing.leaseMs : 0,
         id,
+        coldStart,
         incarnation,
         random: seededRandom(hashSeed(plan.seed, id, incarnation)),
       },

@@ -79,6 +79,8 @@ export class SimPeer {
   /** By how much the news of its next death is late. */
   newsLateMs = 0;
   lives = 0;
+  /** No process of any peer ran at some time since the last start of its own. */
+  isCold = true;
   /** Its store was opened before; one whose disk failed at the very first time was not. */
   #isBorn = false;
   #armed: ArmedCrash | undefined;
@@ -110,6 +112,8 @@ export class SimPeer {
     const { plan, ids, checker, createMachine, createRaft, ambush, queue } = this.#options;
     if (this.process !== undefined) return;
     this.#elapsed = 0;
+    const coldStart = this.isCold;
+    this.isCold = false;
     const armed = this.#armed;
     this.#armed = undefined;
     let process: Process | undefined;
@@ -157,6 +161,7 @@ export class SimPeer {
           ...{
             id: this.id,
             plan,
+            coldStart,
             store: simulated,
             machine,
             clock: this.clock,

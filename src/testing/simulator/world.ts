@@ -263,6 +263,9 @@ export class World {
     this.checker.died(peer.id);
     const { newsLateMs } = peer;
     peer.newsLateMs = 0;
+    if (this.peers.every((each) => each.process === undefined && each.lingering === undefined)) {
+      for (const each of this.peers) each.isCold = true;
+    }
     this.#note(peer, `** dies: ${point}${peer.isGivenUp ? ", and is given up" : ""}`);
     if (process !== undefined && this.plan.news) {
       const news = { kind: "down", peer: peer.id, incarnation: process.incarnation } as const;

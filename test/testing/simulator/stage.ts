@@ -210,6 +210,7 @@ class Stage {
     const options = {
       id,
       plan: this.#plan,
+      coldStart: false,
       store: new SimStore(store, host),
       machine,
       clock,
