@@ -48,6 +48,8 @@ export interface Machine {
   readonly load: number;
   /** node, flotilla, lmdb, ... */
   readonly versions: Readonly<Record<string, string>>;
+  /** Those that Node was started with, but for modules to load. */
+  readonly flags: readonly string[];
 }
 
 /** What `--json` writes, and `--report` draws. */

@@ -37,12 +37,25 @@ export function describeMachine(folder: string): Machine {
     disk: FILE_SYSTEMS.get(kind) ?? `file system 0x${kind.toString(16)}`,
     load: loadavg()[0] ?? 0,
     versions: { flotilla: version, node: process.version, ...dependencies },
+    flags: nodeFlags(process.execArgv, process.env["NODE_OPTIONS"]),
   };
 }
 
+/** Flags that say which modules Node loads first, each with the module behind it: how the source runs, and no tuning. */
+const LOADING = new Set(["--import", "--require", "-r", "--loader", "--experimental-loader"]);
+
+/** The flags that change how Node runs, such as `--v8-pool-size=2`: of its command line, and of its environment. */
+export function nodeFlags(execArgv: readonly string[], nodeOptions = ""): readonly string[] {
+  const all = [...execArgv, ...nodeOptions.split(/\s+/)];
+  return all.filter((flag, at) => {
+    const isModule = LOADING.has(all[at - 1] ?? "");
+    return flag.startsWith("-") && !isModule && !LOADING.has(flag.split("=", 1)[0] ?? "");
+  });
+}
+
 /** On one line. */
-export function machineLine({ cores, cpu, memoryGib, system, disk, versions, load }: Machine): string {
+export function machineLine({ cores, cpu, memoryGib, system, disk, versions, flags, load }: Machine): string {
   const { node, flotilla, lmdb = "?" } = versions;
-  const software = `Node ${node}, flotilla ${flotilla}, lmdb ${lmdb}`;
+  const software = `Node ${[node, ...flags].join(" ")}, flotilla ${flotilla}, lmdb ${lmdb}`;
   return `${cores} × ${cpu}, ${memoryGib} GiB, ${disk}, ${system}, ${software}; load ${load.toFixed(1)} at the start`;
 }

@@ -43,6 +43,7 @@ const DOCUMENT: BenchDocument = {
     disk: "ext4",
     load: 0.1,
     versions: { node: "v20.20.2", flotilla: "0.1.0", lmdb: "3.5.6" },
+    flags: [],
   },
   results: [
     ...over("throughput", "flotilla", "commits/s", [1_500, 60_000, 250_000]),
