@@ -95,9 +95,9 @@ export interface SupervisorOptions {
    */
   readonly maxPendingBytes?: number | undefined;
   /**
-   * How many entries a peer applies between two snapshots of its state machine; 0: never by itself. It bounds the log:
-   * up to twice as many entries are kept, and as many are applied again after a restart. Larger states want larger
-   * numbers, since a snapshot writes all of the state. Default 10,000.
+   * How many entries a peer applies between two snapshots of its state machine, at most; the peers take turns. 0: never by
+   * itself. It bounds the log: up to twice as many entries are kept, and as many are applied again after a restart. Larger
+   * states want larger numbers, since a snapshot writes all of the state. Default 10,000.
    */
   readonly snapshotEvery?: number | undefined;
   /**

@@ -1,4 +1,5 @@
 import { RaftError } from "../raft/errors.ts";
+import type { PeerId } from "../raft/message.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import type { Replica } from "./replica.ts";
@@ -9,6 +10,7 @@ const MOST_POSTPONED = 10;
 
 /** Whose snapshots they are, and who hears of them. */
 export interface OwnSnapshotsOptions {
+  readonly id: PeerId;
   readonly raft: Raft;
   readonly replica: Replica;
   readonly calls: Pick<MachineCalls, "enter" | "leave">;
@@ -19,6 +21,16 @@ export interface OwnSnapshotsOptions {
   /** Brings to the store what it lacks of a durable machine: what is frozen of that is what the store has. */
   readonly saveState: () => void;
   readonly onFailed: (error: RaftError) => void;
+}
+
+/**
+ * The entry at which the next snapshot is due: at most `every` entries behind the one of `last`, and where the peer at this
+ * position of so many takes its own. Peers share a machine and mostly a disk, and apply the same entries at the same time: if
+ * all took theirs together, no majority would be left that commands do not have to wait for.
+ */
+export function nextSnapshot(last: number, every: number, position: number, peers: number): number {
+  const shift = Math.floor((position * every) / peers);
+  return last + every - ((last - shift + every) % every);
 }
 
 /** When a peer takes snapshots of its own state (§7), one at a time, and how it goes on with one. */
@@ -46,14 +58,15 @@ export class OwnSnapshots {
 
   /** Begins one if it is due. */
   begin(now: number): void {
-    const { raft, replica, snapshotEvery, chunkBytes, saveState } = this.#options;
+    const { id, raft, replica, snapshotEvery, chunkBytes, saveState } = this.#options;
     const { lastApplied: index, lastTime: time, version } = replica;
-    const since = index - Math.max(raft.snapshot?.index ?? 0, this.#lastAttempt);
-    const isDue = snapshotEvery > 0 && since >= snapshotEvery;
+    const last = Math.max(raft.snapshot?.index ?? 0, this.#lastAttempt);
+    const { voters } = raft.configuration;
+    const isDue = snapshotEvery > 0 && index >= nextSnapshot(last, snapshotEvery, voters.indexOf(id), voters.length);
     // The one that was under way may be the one that was asked for.
     if (this.#isWanted) this.#isWanted = this.#hasNews;
     if (this.#snapshotter !== undefined || !(isDue || this.#isWanted)) return;
-    if (raft.isSendingSnapshot(now) && since < MOST_POSTPONED * snapshotEvery) return;
+    if (raft.isSendingSnapshot(now) && index - last < MOST_POSTPONED * snapshotEvery) return;
     const term = raft.log.termAt(index);
     if (term === undefined) return;
     this.#isWanted = false;

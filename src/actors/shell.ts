@@ -125,6 +125,7 @@ export class Shell {
       onApplied: trace === false ? undefined : (...applied) => this.#traceApplied(...applied),
     });
     this.#snapshots = new OwnSnapshots({
+      id: raft.id,
       raft: this.#raft,
       replica: this.#replica,
       calls,
