@@ -266,6 +266,22 @@ describe("snapshots", () => {
     expect(peer.shell.raft.log.firstIndex).toBe(7);
   });
 
+  it.each([
+    { peers: ["a", "b"], at: 6 },
+    { peers: ["b", "a"], at: 3 },
+  ])("are taken in turns: of $peers, a takes its first of entry $at", ({ peers, at }) => {
+    const peer = setUp(peers, new MemoryDisk(), 6);
+    peer.elect();
+    for (let command = 1; command <= 6; command++) {
+      peer.shell.request(CLIENT, propose(command, "x"));
+      peer.shell.turn();
+      peer.acknowledge("b");
+      peer.shell.turn();
+      peer.shell.turn();
+    }
+    expect(peer.journal.find((step) => step.startsWith("took"))).toBe(`took a snapshot of ${at}`);
+  });
+
   it("bring the state machine back after a restart, and the log what came after", () => {
     const disk = new MemoryDisk();
     applying(["a", "b", "c", "d", "e"], 3, disk);
