@@ -187,7 +187,7 @@ export interface Start {
     readonly incarnation?: number | undefined;
     readonly electionMs: readonly [number, number];
     readonly leaseMs?: number | undefined;
-    /** No process of any peer ran since a time before this life, other than in their own. */
+    /** Whether there was a time since the peer's life before at which no peer lived. */
     readonly coldStart?: boolean | undefined;
   };
   readonly stored: {

@@ -79,7 +79,7 @@ export class SimPeer {
   /** By how much the news of its next death is late. */
   newsLateMs = 0;
   lives = 0;
-  /** No process of any peer ran at some time since the last start of its own. */
+  /** Whether there was a time since its last start at which no process of any peer ran. */
   isCold = true;
   /** Its store was opened before; one whose disk failed at the very first time was not. */
   #isBorn = false;
