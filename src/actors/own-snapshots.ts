@@ -26,7 +26,7 @@ export interface OwnSnapshotsOptions {
 /**
  * The entry at which the next snapshot is due: at most `every` entries behind the one of `last`, and where the peer at this
  * position of so many takes its own. Peers share a machine and mostly a disk, and apply the same entries at the same time: if
- * all took theirs together, no majority would be left that commands do not have to wait for.
+ * all took theirs together, no majority would be left that is free of it.
  */
 export function nextSnapshot(last: number, every: number, position: number, peers: number): number {
   const shift = Math.floor((position * every) / peers);
