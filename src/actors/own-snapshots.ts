@@ -10,6 +10,7 @@ const MOST_POSTPONED = 10;
 
 /** Whose snapshots they are, and who hears of them. */
 export interface OwnSnapshotsOptions {
+  /** Says when it is its turn. */
   readonly id: PeerId;
   readonly raft: Raft;
   readonly replica: Replica;

@@ -24,6 +24,7 @@ import { Restarter } from "./restarter.ts";
 import { VerifyOnce } from "./verify-once.ts";
 import { watchCalls } from "./watchdog.ts";
 import { arrived, type Delivery } from "./wire.ts";
+import { withTimeout } from "./with-timeout.ts";
 
 /** How long a thread may stay in native code before it is called wedged; a write to a busy disk takes its time. */
 const GATE_TIMEOUT_MS = 10_000;
@@ -391,13 +392,4 @@ function wedged(id: PeerId): RaftError {
 
 function asRaftError(error: unknown): RaftError {
   return error instanceof RaftError ? error : new RaftError("ERR_STOPPED", String(error), { cause: error });
-}
-
-async function withTimeout(promise: Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
-  });
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }
