@@ -1,5 +1,5 @@
 import type { Appended } from "../raft/raft.ts";
-import type { LaneReply } from "./protocol.ts";
+import type { ErrorData, LaneReply } from "./protocol.ts";
 
 /** Commands of one client that went into the log together. */
 interface Waiting<Result> {
@@ -21,9 +21,10 @@ export interface Answer {
 }
 
 /**
- * The commands that this peer took as the leader and has not answered. A command is answered when an entry is applied
- * at its index: if that is its own, of its term, with the result; if not, it is certain never to be applied. Losing the
- * leadership alone answers nothing, since the entry may still be committed by the next leader.
+ * The commands that this peer took as the leader and has not answered. A command is answered when its entry is applied,
+ * or it is certain that it never will be: another is applied at its index, or, wherever that is, one of a later term, behind which
+ * no log has entries of earlier ones (§5.4.1). Losing the leadership alone answers nothing, since the entry may still be committed by
+ * the next leader.
  */
 export class PendingCommands<Result> {
   /** Ascending, none overlap. */
@@ -31,6 +32,8 @@ export class PendingCommands<Result> {
   /** Of earlier terms of this peer as a leader, when their indices were given away again. */
   #former: Waiting<Result>[] = [];
   #bytes = 0;
+  /** Of the entry that was applied last. Nothing that waits is of an earlier one. */
+  #appliedTerm = 0;
   readonly #encode: (results: Result[]) => Uint8Array;
 
   constructor(encode: (results: Result[]) => Uint8Array) {
@@ -54,6 +57,7 @@ export class PendingCommands<Result> {
 
   /** The entry at `index`, of `term`, was applied, in order. Pushes what is to be told onto `answers`. */
   applied(index: number, term: number, result: Result, answers: Answer[]): void {
+    if (term > this.#appliedTerm) this.#beginTerm(term, answers);
     const head = this.#queue[0];
     if (head !== undefined && head.firstIndex <= index && this.#settle(head, index, term, result, answers)) {
       this.#queue.shift();
@@ -71,37 +75,48 @@ export class PendingCommands<Result> {
     if (head !== undefined) this.#tellResults(head, answers);
   }
 
-  /** The state came by a snapshot of the leader: what became of the commands up to `index` cannot be told any more. */
-  coveredBySnapshot(index: number, answers: Answer[]): void {
-    const isCovered = (waiting: Waiting<Result>) => waiting.firstIndex <= index;
-    for (const waiting of [...this.#former, ...this.#queue].filter(isCovered)) {
-      const { client, firstId, firstIndex, lastIndex, bytes } = waiting;
-      this.#bytes -= bytes;
-      const message = `entry ${firstIndex} is behind a snapshot; its command may or may not be applied`;
-      const count = lastIndex - firstIndex + 1;
-      const error = { code: "ERR_UNKNOWN_OUTCOME", message, outcome: "unknown" } as const;
-      answers.push({ client, reply: { kind: "refused", firstId, count, error } });
-    }
-    this.#former = this.#former.filter((waiting) => !isCovered(waiting));
-    this.#queue = this.#queue.filter((waiting) => !isCovered(waiting));
+  /** The state came by a snapshot of the leader, which ends with this entry: nobody here knows what became of those up to it. */
+  coveredBySnapshot({ index, term }: { readonly index: number; readonly term: number }, answers: Answer[]): void {
+    this.#giveUpAll((waiting) => waiting.firstIndex <= index, covered, answers);
+    if (term > this.#appliedTerm) this.#beginTerm(term, answers);
+  }
+
+  #beginTerm(term: number, answers: Answer[]): void {
+    this.#appliedTerm = term;
+    const error = (waiting: Waiting<Result>) => superseded(waiting, term);
+    this.#giveUpAll((waiting) => waiting.term < term, error, answers);
   }
 
   /** @returns whether all of `waiting` has its answer. */
   #settle(waiting: Waiting<Result>, index: number, term: number, result: Result, answers: Answer[]): boolean {
-    const superseded = waiting.term !== term;
-    if (!superseded) {
-      waiting.results.push(result);
-      if (index < waiting.lastIndex) return false;
+    if (waiting.term !== term) {
+      this.#giveUp(waiting, (left) => superseded(left, term), answers);
+      return true;
     }
+    waiting.results.push(result);
+    if (index < waiting.lastIndex) return false;
     this.#bytes -= waiting.bytes;
     this.#tellResults(waiting, answers);
-    if (superseded) {
-      const { client, firstId, firstIndex, lastIndex } = waiting;
-      const message = `entry ${firstIndex} of term ${waiting.term} gave way to one of term ${term}`;
-      const error = { code: "ERR_SUPERSEDED", message, outcome: "not-applied" } as const;
-      answers.push({ client, reply: { kind: "refused", firstId, count: lastIndex - firstIndex + 1, error } });
-    }
     return true;
+  }
+
+  #giveUpAll(
+    which: (waiting: Waiting<Result>) => boolean,
+    error: (left: Waiting<Result>) => ErrorData,
+    answers: Answer[],
+  ): void {
+    for (const waiting of [...this.#former, ...this.#queue].filter(which)) this.#giveUp(waiting, error, answers);
+    this.#former = this.#former.filter((waiting) => !which(waiting));
+    this.#queue = this.#queue.filter((waiting) => !which(waiting));
+  }
+
+  /** Answers those that were applied with their results, and the others with an error. */
+  #giveUp(waiting: Waiting<Result>, error: (left: Waiting<Result>) => ErrorData, answers: Answer[]): void {
+    this.#bytes -= waiting.bytes;
+    this.#tellResults(waiting, answers);
+    const { client, firstId, firstIndex, lastIndex } = waiting;
+    const count = lastIndex - firstIndex + 1;
+    answers.push({ client, reply: { kind: "refused", firstId, count, error: error(waiting) } });
   }
 
   #tellResults(waiting: Waiting<Result>, answers: Answer[]): void {
@@ -114,4 +129,14 @@ export class PendingCommands<Result> {
     waiting.firstIndex += count;
     answers.push({ client, reply: { kind: "results", firstId, count, index, term, results } });
   }
+}
+
+function superseded({ firstIndex, term }: Waiting<unknown>, byTerm: number): ErrorData {
+  const message = `entry ${firstIndex} of term ${term} gave way to one of term ${byTerm}`;
+  return { code: "ERR_SUPERSEDED", message, outcome: "not-applied" };
+}
+
+function covered({ firstIndex }: Waiting<unknown>): ErrorData {
+  const message = `entry ${firstIndex} is behind a snapshot; its command may or may not be applied`;
+  return { code: "ERR_UNKNOWN_OUTCOME", message, outcome: "unknown" };
 }

@@ -356,7 +356,7 @@ export class Shell {
   #restore(snapshot: SnapshotInfo): void {
     this.#snapshots.end();
     this.#replica.restore(snapshot, this.#options.store.readSnapshot());
-    this.#pending.coveredBySnapshot(snapshot.index, this.#replies.ready);
+    this.#pending.coveredBySnapshot(snapshot, this.#replies.ready);
   }
 
   #leaderNews(): LaneReply {

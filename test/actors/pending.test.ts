@@ -47,9 +47,41 @@ describe("commands that wait for their results", () => {
     pending.add(1, 2, { firstIndex: 3, lastIndex: 3, term: 4 }, 10);
     pending.applied(3, 4, 11, answers);
     expect(results(answers)).toEqual([
-      { client: 1, from: 2, index: 3, results: [11] },
       { client: 1, from: 1, count: 1, refused: "ERR_SUPERSEDED" },
+      { client: 1, from: 2, index: 3, results: [11] },
     ]);
+  });
+
+  it("says of commands that another leader cut off that they are not applied, long before the log is as long again", () => {
+    // The peer led in term 2, and nobody took its entries 4 to 9. It leads again in term 4, and has no room for more commands.
+    const pending = new PendingCommands<number>(encode);
+    const answers: Answer[] = [];
+    pending.add(1, 1, { firstIndex: 4, lastIndex: 6, term: 2 }, 30);
+    pending.add(2, 1, { firstIndex: 7, lastIndex: 9, term: 2 }, 40);
+    pending.applied(3, 2, 11, answers);
+    expect(answers).toEqual([]);
+    expect(pending.bytes).toBe(70);
+    pending.applied(4, 4, 12, answers);
+    expect(results(answers)).toEqual([
+      { client: 1, from: 1, count: 3, refused: "ERR_SUPERSEDED" },
+      { client: 2, from: 1, count: 3, refused: "ERR_SUPERSEDED" },
+    ]);
+    expect(pending.bytes).toBe(0);
+  });
+
+  it("knows no outcome of what a snapshot covers, and that nothing of an earlier term comes behind it", () => {
+    const pending = new PendingCommands<number>(encode);
+    const answers: Answer[] = [];
+    pending.add(1, 1, { firstIndex: 4, lastIndex: 5, term: 2 }, 10);
+    pending.add(1, 3, { firstIndex: 8, lastIndex: 8, term: 2 }, 10);
+    pending.applied(4, 2, 11, answers);
+    pending.coveredBySnapshot({ index: 6, term: 3 }, answers);
+    expect(results(answers)).toEqual([
+      { client: 1, from: 1, index: 4, results: [11] },
+      { client: 1, from: 2, count: 1, refused: "ERR_UNKNOWN_OUTCOME" },
+      { client: 1, from: 3, count: 1, refused: "ERR_SUPERSEDED" },
+    ]);
+    expect(pending.bytes).toBe(0);
   });
 
   it("answers an older command whose entry a later leader committed after all", () => {

@@ -317,9 +317,19 @@ const APPLYING: readonly Mutant[] = [
     "    this.#lastApplied = index;\n    this.#lastTime = time;\n    if (machine",
     "    this.#lastApplied = index - 1;\n    this.#lastTime = time;\n    if (machine",
   ]),
-  mutant("actors/pending.ts", "who waits at an index gets the result of another's command", [
-    "const superseded = waiting.term !== term;",
-    "const superseded = waiting.term < 0;",
+  mutant(
+    "actors/pending.ts",
+    "who waits at an index gets the result of another's command",
+    ["if (waiting.term !== term) {", "if (waiting.term < 0) {"],
+    ["(waiting) => waiting.term < term", "(waiting) => waiting.term < 0"],
+  ),
+  mutant("actors/pending.ts", "what an earlier leader had appended waits for its index", [
+    "(waiting) => waiting.term < term",
+    "(waiting) => waiting.term < 0",
+  ]),
+  mutant("actors/pending.ts", "what gives way to a later term counts as large as before", [
+    "    this.#bytes -= waiting.bytes;\n    this.#tellResults(waiting, answers);\n    const",
+    "    this.#tellResults(waiting, answers);\n    const",
   ]),
   mutant(
     "machine/sessions.ts",
@@ -359,11 +369,11 @@ const APPLYING: readonly Mutant[] = [
     ],
   ),
   mutant("actors/pending.ts", "what a snapshot covers is said not to be applied", [
-    'outcome: "unknown" } as const;',
-    'outcome: "not-applied" } as const;',
+    'message, outcome: "unknown" };',
+    'message, outcome: "not-applied" };',
   ]),
   mutant("actors/shell.ts", "who waits behind a snapshot is never told", [
-    "    this.#pending.coveredBySnapshot(snapshot.index, this.#replies.ready);\n",
+    "    this.#pending.coveredBySnapshot(snapshot, this.#replies.ready);\n",
     "",
   ]),
   mutant("actors/unused-buffers.ts", "what was not applied yet is given back", [
