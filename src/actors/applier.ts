@@ -31,6 +31,8 @@ export interface ApplierOptions {
   readonly now: () => number;
   /** Clients are to hear of what there is so far. */
   readonly tell: () => void;
+  /** Takes what was fetched from the store and is applied: nobody else has it. */
+  readonly passed: (bytes: Uint8Array) => void;
   /** Hears of what was applied, a portion at a time; undefined: nobody watches. */
   readonly onApplied: ((entries: readonly AppliedEntry[], firstIndex: number, lastIndex: number) => void) | undefined;
 }
@@ -44,6 +46,8 @@ export class Applier {
    */
   #fetched: readonly Batch[] = [];
   #fetchedTo = 0;
+  /** Whether it came from the store; else the log has it too. */
+  #isStored = false;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -60,7 +64,7 @@ export class Applier {
         if (!isInTime || batch.lastIndex >= this.#fetchedTo) break;
       }
     }
-    if (isInTime) this.#fetched = [];
+    if (isInTime) this.#letGo();
     for (const query of queries.takeReady(replica.lastApplied)) replies.ready.push(replica.answer(query));
     return isInTime;
   }
@@ -73,9 +77,16 @@ export class Applier {
       const rest = this.#fetched.filter((batch) => batch.lastIndex >= next);
       if (rest.length > 0) return rest;
     }
+    this.#letGo();
+    this.#isStored = !raft.log.isCached(next);
     this.#fetched = raft.log.batchesFrom(next, APPLY_BYTES_AT_ONCE);
     this.#fetchedTo = Math.min(this.#fetched.at(-1)?.lastIndex ?? 0, raft.commitIndex);
     return this.#fetched;
+  }
+
+  #letGo(): void {
+    if (this.#isStored) for (const { bytes } of this.#fetched) this.#options.passed(bytes);
+    this.#fetched = [];
   }
 
   /** Applies what is left of a batch, up to `last`. @returns false when it was late, and may have ended before. */

@@ -1,7 +1,14 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { Applied } from "../machine/apply.ts";
 import { decodeResults } from "../machine/codec.ts";
-import { type ByteRange, EntryKind, packRanges, rangeBytes } from "../raft/entry.ts";
+import {
+  BATCH_HEADER_BYTES,
+  type ByteRange,
+  ENTRY_HEADER_BYTES,
+  EntryKind,
+  packRanges,
+  rangeBytes,
+} from "../raft/entry.ts";
 import type { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { Numbered } from "./numbered.ts";
@@ -20,8 +27,9 @@ import { packQueries, QUERY_OVERHEAD_BYTES } from "./queries.ts";
 const MOST_QUERIES_TOGETHER = 64;
 const MOST_BYTES_TOGETHER = 64 << 10;
 /**
- * A message of commands takes no further one beyond this. It is one record in each log, which a leader would have to cut, and so to
- * copy, if it did not fit into an AppendEntries; and the peer looks up between two.
+ * Of commands as much goes into one message, packed, and no more but for one that is larger by itself. They are one record in each
+ * log, which a leader that reads it from there would have to cut, and so to copy, if it did not fit into a message of its own for
+ * one that has fallen behind; and the peer looks up between two.
  */
 const MOST_COMMAND_BYTES = 256 << 10;
 
@@ -144,14 +152,15 @@ export class Lane<Called extends Call = Call> {
       const { inSession } = first;
       const firstId = this.#sent.next;
       const data: ByteRange[] = [];
-      let bytes = 0;
-      for (; at < calls.length && bytes < MOST_COMMAND_BYTES; at++) {
+      let bytes = BATCH_HEADER_BYTES;
+      for (; at < calls.length; at++) {
         const call = calls[at];
         if (call?.kind !== "propose" || (call.onAppended !== undefined) !== tellAppended) break;
         if (call.inSession !== inSession) break;
+        bytes += ENTRY_HEADER_BYTES + rangeBytes(call.data);
+        if (bytes > MOST_COMMAND_BYTES && data.length > 0) break;
         call.id = this.#sent.add(call);
         data.push(call.data);
-        bytes += rangeBytes(call.data);
       }
       const packed = packRanges(inSession ? EntryKind.sessionCommand : EntryKind.command, data);
       this.#post({ kind: "propose", firstId, count: data.length, packed, tellAppended }, packed.buffer);

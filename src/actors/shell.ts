@@ -46,7 +46,7 @@ export interface ShellOptions {
   readonly clock: Clock;
   /** Takes all that is for other peers, one packet for each of them. */
   readonly send: (packets: readonly Packet[]) => void;
-  /** Takes what entries came in. Default: it is left to the garbage collector. */
+  /** Takes what entries and snapshots came in. Default: it is left to the garbage collector. */
   readonly release?: ReleaseBuffer;
   /** Takes what is for a client. */
   readonly reply: (client: number, replies: readonly LaneReply[]) => void;
@@ -112,7 +112,7 @@ export class Shell {
     };
     const tell = trace === true ? (step: TraceStep) => this.#steps.push(step) : undefined;
     this.#unused = new UnusedBuffers(options.release ?? (() => {}));
-    const evicting = { ...raft, onEvicted: (batch: Batch) => this.#unused.add(batch) };
+    const evicting = { ...raft, onEvicted: (batch: Batch) => this.#unused.evicted(batch) };
     this.#raft = createRaft(evicting, store.state, reader, clock, tell);
     this.#applier = new Applier({
       raft: this.#raft,
@@ -122,6 +122,7 @@ export class Shell {
       replies: this.#replies,
       now: () => clock.now(),
       tell: () => this.#tell(),
+      passed: (bytes) => this.#unused.passed(bytes),
       onApplied: trace === false ? undefined : (...applied) => this.#traceApplied(...applied),
     });
     this.#snapshots = new OwnSnapshots({
@@ -180,9 +181,10 @@ export class Shell {
         this.#outbox.heard(delivery.from, delivery.fromIncarnation);
         // The election timer runs from a heartbeat's arrival, not from when it was looked at (§5.2).
         const at = delivery.arrivedAt ?? now;
-        for (const message of decodeFrames(delivery.bytes)) {
-          this.#raft.step(delivery.from, delivery.fromIncarnation, message, at);
-        }
+        const messages = decodeFrames(delivery.bytes);
+        for (const message of messages) this.#raft.step(delivery.from, delivery.fromIncarnation, message, at);
+        // Entries stay in the log as they came; of a snapshot this turn saves what is taken.
+        if (messages.every(({ type }) => type === "InstallSnapshot")) this.#unused.passed(delivery.bytes);
         break;
       }
       case "down":
@@ -229,6 +231,9 @@ export class Shell {
     let isLate = false;
     for (let effects = this.#raft.effects(); effects !== undefined; effects = this.#raft.effects()) {
       this.#outbox.send(effects.before);
+      for (const { message } of effects.before) {
+        if (message.type === "InstallSnapshot") this.#unused.passed(message.data);
+      }
       for (const { id, index } of effects.reads) this.#queries.release(id, index);
       for (const id of effects.refusedReads) this.#refuseRead(id);
       if (effects.save !== undefined) {

@@ -154,7 +154,7 @@ export class Log {
       () => `cannot cut at ${index} a log of ${this.#firstIndex}..${this.#lastIndex}`,
     );
     const firstUnsaved = this.#unsaved[0]?.firstIndex ?? this.#lastIndex + 1;
-    if (index <= (this.#held.at(-1)?.lastIndex ?? 0)) this.#held = [];
+    if (index <= (this.#held.at(-1)?.lastIndex ?? 0)) this.#hold([]);
     if (index < firstUnsaved) this.#truncatedFrom = Math.min(this.#truncatedFrom ?? index, index);
     const kept = index === this.#firstIndex ? undefined : this.#endingAt(index - 1);
     this.#unsaved = cut(this.#unsaved, index, kept);
@@ -187,7 +187,7 @@ export class Log {
   resetTo(snapshot: SnapshotInfo): void {
     this.#cached = [];
     this.#cachedBytes = 0;
-    this.#held = [];
+    this.#hold([]);
     this.#unsaved = [];
     this.#truncatedFrom = undefined;
     this.#compactedTo = undefined;
@@ -220,8 +220,13 @@ export class Log {
     if (this.isCached(from)) return this.read(from, to, maxBytes);
     this.#expect(from, to);
     const isHeld = from >= (this.#held[0]?.firstIndex ?? from + 1) && from <= (this.#held.at(-1)?.lastIndex ?? 0);
-    if (!isHeld) this.#held = this.#evicted(from, Math.min(maxBytes, this.#cacheBytes));
+    if (!isHeld) this.#hold(this.#evicted(from, Math.min(maxBytes, this.#cacheBytes)));
     return readFrom(this.#held, from, to, maxBytes);
+  }
+
+  #hold(batches: readonly Batch[]): void {
+    for (const batch of this.#held) this.#onEvicted(batch);
+    this.#held = batches;
   }
 
   #expect(from: number, to: number): void {

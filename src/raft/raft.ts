@@ -137,7 +137,10 @@ export class Raft {
     return this.#state.commitIndex;
   }
 
-  get log(): Pick<Log, "firstIndex" | "lastIndex" | "lastTerm" | "bytes" | "termAt" | "read" | "batchesFrom"> {
+  get log(): Pick<
+    Log,
+    "firstIndex" | "lastIndex" | "lastTerm" | "bytes" | "termAt" | "read" | "batchesFrom" | "isCached"
+  > {
     return this.#state.log;
   }
 

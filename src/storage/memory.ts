@@ -91,7 +91,7 @@ export class MemoryDisk implements Records {
 
   get(table: Table, key: string | number): Uint8Array | undefined {
     const value = this.#tables[table].get(key);
-    return value === undefined ? undefined : copyOf(value);
+    return value?.slice();
   }
 
   floor(table: NumberedTable, key: number): number | undefined {

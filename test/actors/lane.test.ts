@@ -56,7 +56,7 @@ describe("a lane", () => {
 
   it("sends commands that are large together in several messages", async () => {
     const { lane, requests } = setUp();
-    for (let at = 0; at < 5; at++) lane.add({ ...call("propose"), data: wholeOf(new Uint8Array(150 << 10)) });
+    for (let at = 0; at < 5; at++) lane.add({ ...call("propose"), data: wholeOf(new Uint8Array(100 << 10)) });
     await turns();
     expect(requests).toMatchObject([
       { firstId: 1, count: 2 },

@@ -17,7 +17,7 @@ function packet(count: number, { before = 0, behind = 0 } = {}): Batch[] {
 function released(batches: readonly Batch[], lastApplied: number): number {
   let count = 0;
   const unused = new UnusedBuffers(() => count++);
-  for (const batch of batches) unused.add(batch);
+  for (const batch of batches) unused.evicted(batch);
   unused.release(lastApplied);
   unused.release(Number.POSITIVE_INFINITY);
   return count;

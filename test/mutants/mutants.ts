@@ -346,7 +346,7 @@ const APPLYING: readonly Mutant[] = [
     "        try {\n          this.#save(effects.save);\n        } catch (error) {\n          if (!(error instanceof Error && error.name === 'RaftError')) throw error;\n        }\n",
   ]),
   mutant("raft/log.ts", "a leader sends what it read before that was cut off", [
-    "    if (index <= (this.#held.at(-1)?.lastIndex ?? 0)) this.#held = [];\n",
+    "    if (index <= (this.#held.at(-1)?.lastIndex ?? 0)) this.#hold([]);\n",
     "",
   ]),
   mutant("actors/applier.ts", "a peer applies what is not committed", [
@@ -362,7 +362,7 @@ const APPLYING: readonly Mutant[] = [
       "const { raft, replica, queries, replies, now } = this.#options;\n    const { commitIndex } = raft;\n",
     ],
     ["Math.min(batch.lastIndex, this.#fetchedTo), until", "Math.min(batch.lastIndex, commitIndex), until"],
-    ["    if (isInTime) this.#fetched = [];\n", ""],
+    ["    if (isInTime) this.#letGo();\n", ""],
     [
       "if (!isInTime || batch.lastIndex >= this.#fetchedTo) break;",
       "if (!isInTime || batch.lastIndex >= commitIndex) break;",
@@ -381,12 +381,32 @@ const APPLYING: readonly Mutant[] = [
     "if (isLast",
   ]),
   mutant("actors/unused-buffers.ts", "a packet is given back with its first batch", [
-    "if (lastIndex <= lastApplied && isLast && buffer",
-    "if (lastIndex <= lastApplied && buffer",
+    "if (lastIndex <= lastApplied && isLast)",
+    "if (lastIndex <= lastApplied)",
   ]),
   mutant("actors/unused-buffers.ts", "what the log lets go of is given back before messages have left", [
     "    this.#evicted.push(batch);",
     "    this.#evicted.push(batch);\n    if (batch.lastIndex % 2 === 0) this.release(batch.lastIndex);",
+  ]),
+  mutant("actors/shell.ts", "chunks of a snapshot are given back before they are saved", [
+    "this.#unused.passed(delivery.bytes);",
+    "this.#options.release?.(delivery.bytes.buffer);",
+  ]),
+  mutant("actors/shell.ts", "entries are given back that came with a chunk of a snapshot", [
+    'if (messages.every(({ type }) => type === "InstallSnapshot"))',
+    'if (messages.some(({ type }) => type === "InstallSnapshot"))',
+  ]),
+  mutant("actors/shell.ts", "chunks of a snapshot are given back before they have left", [
+    "      this.#outbox.send(effects.before);\n",
+    '      for (const { message } of effects.before)\n        if (message.type === "InstallSnapshot") this.#options.release?.(message.data.buffer as ArrayBuffer);\n      this.#outbox.send(effects.before);\n',
+  ]),
+  mutant("actors/applier.ts", "what the log has is given back when it is applied", [
+    "if (this.#isStored) for (const { bytes } of this.#fetched)",
+    "for (const { bytes } of this.#fetched)",
+  ]),
+  mutant("raft/log.ts", "what is held for the next message is given back", [
+    "for (const batch of this.#held) this.#onEvicted(batch);",
+    "for (const batch of batches) this.#onEvicted(batch);",
   ]),
 ];
 

@@ -317,6 +317,22 @@ describe("the log (§5.3)", () => {
     expect(texts(pair.evicted)).toEqual(pair.twin.texts(2, 4));
   });
 
+  it("tells of what it has read on when it goes on to something else, or that is cut", () => {
+    const pair = new Pair(0);
+    pair.append(2, false);
+    pair.append(3, false);
+    pair.save();
+    pair.evicted.length = 0;
+    pair.log.readOn(2, 6, 1);
+    pair.log.readOn(3, 6, 1);
+    expect(pair.evicted).toEqual([]);
+    pair.log.readOn(4, 6, 1);
+    expect(texts(pair.evicted)).toEqual(pair.twin.texts(2, 3));
+    const before = pair.twin.texts(2, 6);
+    pair.truncateFrom(5);
+    expect(texts(pair.evicted)).toEqual(before);
+  });
+
   it("never evicts what no save has carried", () => {
     const pair = new Pair(0);
     for (let i = 0; i < 5; i++) pair.append(1, false);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EMPTY_SAVE } from "../../raft/effects.ts";
 import { parseBatch } from "../../raft/entry.ts";
-import { BORN, begin, type CaseBody, crashAndCheck, dataOf, plainEntries, type Subject } from "./subject.ts";
+import { BORN, begin, type CaseBody, crashAndCheck, dataOf, free, plainEntries, type Subject } from "./subject.ts";
 
 /** Entries 2..7 in two batches of three, of term 1. */
 function appendTwoBatches(subject: Subject): void {
@@ -122,6 +122,20 @@ export const logCases: readonly CaseBody[] = [
       const subject = await begin(fixture);
       appendTwoBatches(subject);
       for (const batch of subject.store.read(1, 1e9)) batch.bytes.fill(0xff);
+      subject.check({ fresh: false });
+    },
+  },
+  {
+    name: "hands out each batch in a buffer of its own, which the caller may free",
+    async body(fixture) {
+      const subject = await begin(fixture);
+      appendTwoBatches(subject);
+      const [first, ...others] = subject.store.read(1, 1e9);
+      const again = subject.store.read(1, 1e9);
+      assert.ok(first !== undefined && others.length > 0);
+      const before = plainEntries([first]);
+      for (const { bytes } of [...others, ...again]) free(bytes);
+      assert.deepEqual(plainEntries([first]), before);
       subject.check({ fresh: false });
     },
   },

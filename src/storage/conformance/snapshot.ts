@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { InvariantError } from "../../raft/errors.ts";
 import { CHUNKS, checkThoroughly, takeSnapshot, withLog } from "./snapshot-steps.ts";
-import { BORN, begin, type CaseBody, crashAndCheck, dataOf } from "./subject.ts";
+import { BORN, begin, type CaseBody, crashAndCheck, dataOf, free } from "./subject.ts";
 
 /** Setting snapshots aside, putting them in force, reading them, and being rid of them. */
 export const snapshotCases: readonly CaseBody[] = [
@@ -40,6 +40,19 @@ export const snapshotCases: readonly CaseBody[] = [
       const chunks = CHUNKS.map((chunk) => chunk.slice());
       takeSnapshot(subject, 13, undefined, chunks);
       for (const chunk of [...chunks, ...subject.store.readSnapshot()]) chunk.fill(0xff);
+      subject.check({ fresh: false });
+    },
+  },
+  {
+    name: "hands out each chunk in a buffer of its own, which the caller may free",
+    async body(fixture) {
+      const subject = await withLog(fixture);
+      takeSnapshot(subject, 13, undefined, CHUNKS);
+      const [first, ...others] = subject.store.readSnapshot();
+      assert.ok(first !== undefined && others.length > 0);
+      const before = first.slice();
+      for (const chunk of others) free(chunk);
+      assert.deepEqual(first, before);
       subject.check({ fresh: false });
     },
   },

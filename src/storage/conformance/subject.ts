@@ -241,6 +241,12 @@ function copyOf(batches: readonly Batch[]): Batch[] {
   return batches.map((batch) => parseBatch(batch.bytes.slice()));
 }
 
+/** Frees the memory that the bytes lie in, as a peer does that has no more use for what it was sent or has read. */
+export function free({ buffer }: Uint8Array): void {
+  assert.ok(buffer instanceof ArrayBuffer);
+  structuredClone(null, { transfer: [buffer] });
+}
+
 /** Opens a store in its place for the first time. */
 export async function begin(fixture: StoreFixture): Promise<Subject> {
   return new Subject(await fixture.open(UNBORN));

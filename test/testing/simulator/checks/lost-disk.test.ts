@@ -18,6 +18,7 @@ function life(incarnation: number, more: Partial<Subject["raft"]> = {}): Subject
     termAt: () => 1,
     read: () => [],
     batchesFrom: () => [],
+    isCached: () => true,
   };
   const raft = { role: "follower", currentTerm: 1, votedFor: undefined, leader: "p2", commitIndex: 1 } as const;
   return {
