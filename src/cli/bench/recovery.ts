@@ -1,6 +1,7 @@
 import type { Bench } from "./bench.ts";
 import { measureCatchUp, measureInstall } from "./recovery/lagging.ts";
 import { restartsOfLogs, restartsOfStates } from "./recovery/restarts.ts";
+import { AWAYS } from "./recovery/setting.ts";
 
 /** How long a peer is away for. */
 export const recovery: Bench = {
@@ -14,6 +15,11 @@ export const recovery: Bench = {
       default: "memory,durable",
       quick: "memory,durable",
       help: "the map in memory, the durable one, or both",
+    },
+    away: {
+      default: "stopped,partitioned",
+      quick: "stopped,partitioned",
+      help: "how a follower lags: its thread was stopped, or it was partitioned from the others",
     },
     missed: { default: "2000000", quick: "50000", help: "entries that the lagging follower has missed" },
     "state-mb": { default: "500", quick: "20", help: "size of the snapshot that is installed" },
@@ -34,6 +40,7 @@ export const recovery: Bench = {
     const settings = options.machines().map((machine) => ({ ...common, machine }));
     const entries = options.integers("entries");
     const keys = options.integers("keys");
+    const aways = options.choices("away", AWAYS);
     const missed = options.integer("missed");
     const stateMb = options.number("state-mb", 0.001, 100_000);
     return async function* (context) {
@@ -42,8 +49,10 @@ export const recovery: Bench = {
         if (parts.includes("state")) yield* restartsOfStates(context, setting, keys);
       }
       for (const setting of settings) {
-        if (parts.includes("catch-up")) yield await measureCatchUp(context, setting, missed);
-        if (parts.includes("install")) yield await measureInstall(context, setting, stateMb);
+        for (const away of aways) {
+          if (parts.includes("catch-up")) yield await measureCatchUp(context, setting, away, missed);
+          if (parts.includes("install")) yield await measureInstall(context, setting, away, stateMb);
+        }
       }
     };
   },

@@ -55,7 +55,7 @@ const LINES: Readonly<Record<string, number>> = {
   reads: 2,
   sequential: 1,
   failover: 3,
-  recovery: 4,
+  recovery: 6,
   growth: 5,
 };
 

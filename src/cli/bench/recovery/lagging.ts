@@ -8,7 +8,7 @@ import type { BenchResult } from "../document.ts";
 import { figures } from "../figures.ts";
 import { fill, MAP_ENTRY_BYTES } from "../fill.ts";
 import { closedLoop, openLoop } from "../loops.ts";
-import { clusterOptions, type RecoverySetting } from "./setting.ts";
+import { type Away, clusterOptions, type RecoverySetting } from "./setting.ts";
 
 const KEYS = 1_000;
 /** Outstanding, when it is found out what the cluster can do. */
@@ -16,18 +16,23 @@ const FULL_LOAD = 1_000;
 const LONG_MS = 600_000;
 const PATIENT = { timeoutMs: 120_000 };
 const NOTE =
-  "A follower was stopped and is started again, while commands come at the given rate in an open loop. Seconds and rates count from when it takes part again. The others' latencies, before (that follower away), while its thread starts, and from then on while it gets what it lacks, are of all commands, counted from when each was due.";
+  "A follower was stopped and is started again, or was partitioned from the others and is not any more, while commands come at the given rate in an open loop. Seconds and rates count from when it takes part again. The others' latencies are of all commands, counted from when each was due: with all peers, without the follower, while its thread starts, and from then on while it gets what it lacks.";
 
-/** A follower that was stopped gets what it has missed from the leader's log. */
-export function measureCatchUp(context: BenchContext, setting: RecoverySetting, missed: number): Promise<BenchResult> {
+/** A follower that was away gets what it has missed from the leader's log. */
+export function measureCatchUp(
+  context: BenchContext,
+  setting: RecoverySetting,
+  away: Away,
+  missed: number,
+): Promise<BenchResult> {
   const { bytes } = setting;
-  return measureReturn(context, setting, {
+  return measureReturn(context, setting, away, {
     title: `catch-up by ${missed} entries`,
     parameters: { part: "catch-up", missed },
     write: (supervisor) => fill(context, supervisor, { keys: KEYS, bytes, commands: missed }),
-    async comeBack(supervisor, follower, start) {
+    async comeBack(supervisor, follower, bringBack) {
       const { lastIndex } = await follower.status();
-      const from = await start();
+      const from = await bringBack();
       const { lastApplied } = await follower.status();
       const { commitIndex } = await (await supervisor.leader()).status();
       const hasAll = async () => (await follower.status()).lastApplied >= commitIndex;
@@ -40,19 +45,24 @@ export function measureCatchUp(context: BenchContext, setting: RecoverySetting, 
   });
 }
 
-/** A follower that was stopped gets the leader's snapshot, since the log does not reach back so far. */
-export function measureInstall(context: BenchContext, setting: RecoverySetting, stateMb: number): Promise<BenchResult> {
+/** A follower that was away gets the leader's snapshot, since the log does not reach back so far. */
+export function measureInstall(
+  context: BenchContext,
+  setting: RecoverySetting,
+  away: Away,
+  stateMb: number,
+): Promise<BenchResult> {
   const { bytes } = setting;
   const keys = Math.max(1, Math.ceil((stateMb * 1e6) / (bytes + MAP_ENTRY_BYTES)));
-  return measureReturn(context, setting, {
+  return measureReturn(context, setting, away, {
     title: `a snapshot of ${stateMb} MB`,
     parameters: { part: "install", "state MB": stateMb },
     async write(supervisor, follower) {
       await fill(context, supervisor, { keys, bytes });
       await Promise.all(supervisor.peers.filter((peer) => peer !== follower).map((peer) => peer.snapshot()));
     },
-    async comeBack(supervisor, follower, start) {
-      const [installed, from] = await Promise.all([nextInstall(context, supervisor, follower), start()]);
+    async comeBack(supervisor, follower, bringBack) {
+      const [installed, from] = await Promise.all([nextInstall(context, supervisor, follower), bringBack()]);
       const size = installed.bytes / 1e6;
       const seconds = Math.max(0, installed.at - from) / 1_000;
       return { "MB/s": size / seconds, "snapshot MB": size, seconds };
@@ -67,55 +77,70 @@ interface Return {
   /** Writes what it will lack. */
   write(supervisor: Supervisor, follower: Peer): Promise<void>;
   /**
-   * Starts it, and waits until it lacks nothing.
-   * @param start resolves with the time at which it takes part again.
+   * Has it come back, and waits until it lacks nothing.
+   * @param bringBack resolves with the time at which it takes part again.
    */
   comeBack(
     supervisor: Supervisor,
     follower: Peer,
-    start: () => Promise<number>,
+    bringBack: () => Promise<number>,
   ): Promise<Readonly<Record<string, number>>>;
 }
 
-async function measureReturn(context: BenchContext, setting: RecoverySetting, what: Return): Promise<BenchResult> {
+async function measureReturn(
+  context: BenchContext,
+  setting: RecoverySetting,
+  away: Away,
+  what: Return,
+): Promise<BenchResult> {
   const { machine, durability, bytes } = setting;
-  const title = `recovery: ${what.title}, ${machine} map`;
+  const title = `recovery: ${what.title}, ${away}, ${machine} map`;
   const runs = await repeat(context, title, setting.runs, async () => {
     await using cluster = await startCluster(context, clusterOptions(setting));
     const { supervisor } = cluster;
     // Half of what all together can do: two alone could do more, and the third could never catch up with that.
     const load = await findLoad(context, supervisor, setting);
-    const follower = await stopFollower(supervisor);
+    const [all = NOTHING] = await load.alone();
+    const follower = await anyFollower(supervisor);
+    await sendAway(supervisor, follower, away);
     await what.write(supervisor, follower);
-    const [before = NOTHING] = await load.alone();
+    const [without = NOTHING] = await load.alone();
     let seen: Readonly<Record<string, number>> = {};
     const [starting = NOTHING, meanwhile = NOTHING] = await load.while(async (nextPhase) => {
       const from = performance.now();
       let at = from;
-      const start = async () => {
-        await follower.start();
+      const bringBack = async () => {
+        await callBack(supervisor, follower, away);
         nextPhase();
         at = performance.now();
         return at;
       };
-      seen = { ...(await what.comeBack(supervisor, follower, start)), "takes part ms": at - from };
+      seen = { ...(await what.comeBack(supervisor, follower, bringBack)), "takes part ms": at - from };
     });
-    return { ...seen, "others/s": load.rate, ...compare(before, starting, meanwhile) };
+    return { ...seen, "others/s": load.rate, ...compare(all, without, starting, meanwhile) };
   });
   return {
     bench: "recovery",
     series: "flotilla",
-    parameters: { ...what.parameters, machine, durability, bytes },
+    parameters: { ...what.parameters, away, machine, durability, bytes },
     figures: figures(runs),
     notes: [NOTE],
   };
 }
 
-async function stopFollower(supervisor: Supervisor): Promise<Peer> {
+async function anyFollower(supervisor: Supervisor): Promise<Peer> {
   const leader = await supervisor.leader();
-  const follower = supervisor.peers.find(({ id }) => id !== leader.id) ?? leader;
-  await follower.stop();
-  return follower;
+  return supervisor.peers.find(({ id }) => id !== leader.id) ?? leader;
+}
+
+async function sendAway({ faults }: Supervisor, follower: Peer, away: Away): Promise<void> {
+  if (away === "stopped") await follower.stop();
+  else await faults.isolate(follower.id);
+}
+
+async function callBack({ faults }: Supervisor, follower: Peer, away: Away): Promise<void> {
+  if (away === "stopped") await follower.start();
+  else await faults.heal();
 }
 
 /** Resolves with the size of the snapshot that a peer gets from its leader, and the time, as soon as it is in force. */
@@ -166,15 +191,18 @@ async function findLoad(context: BenchContext, supervisor: Supervisor, { rate, s
   return { rate: chosen, alone: () => feel(), while: feel };
 }
 
-function compare(before: Felt, starting: Felt, meanwhile: Felt) {
+function compare(all: Felt, without: Felt, starting: Felt, meanwhile: Felt) {
   return {
-    "others' p50 before ms": before.p50,
+    "others' p50 with all ms": all.p50,
+    "without it p50 ms": without.p50,
     "starting p50 ms": starting.p50,
     "meanwhile p50 ms": meanwhile.p50,
-    "others' p99 before ms": before.p99,
+    "others' p99 with all ms": all.p99,
+    "without it p99 ms": without.p99,
     "starting p99 ms": starting.p99,
     "meanwhile p99 ms": meanwhile.p99,
+    "p99 / with all": meanwhile.p99 / all.p99,
     "loop late p99 ms": meanwhile.late,
-    failed: before.failures + starting.failures + meanwhile.failures,
+    failed: all.failures + without.failures + starting.failures + meanwhile.failures,
   };
 }

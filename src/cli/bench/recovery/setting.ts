@@ -15,6 +15,11 @@ export interface RecoverySetting {
   readonly rate: number;
 }
 
+export const AWAYS = ["stopped", "partitioned"] as const;
+
+/** How a follower is away: its thread has ended, or nobody hears it and it hears nobody. */
+export type Away = (typeof AWAYS)[number];
+
 /** Of a cluster that takes snapshots only when it is told to, and starts a crashed peer at once and again and again. */
 export function clusterOptions({ machine, durability }: RecoverySetting): SupervisorOptions {
   return {
