@@ -22,9 +22,9 @@ export interface Answer {
 
 /**
  * The commands that this peer took as the leader and has not answered. A command is answered when its entry is applied,
- * or it is certain that it never will be: another is applied at its index, or, wherever that is, one of a later term, behind which
- * no log has entries of earlier ones (§5.4.1). Losing the leadership alone answers nothing, since the entry may still be committed by
- * the next leader.
+ * or it is certain that it never will be: another is applied at its index, or, wherever that is, one of a later term, which all
+ * later leaders have (§5.4.3), and behind which no log has entries of earlier terms. Losing the leadership alone answers nothing,
+ * since the entry may still be committed by the next leader.
  */
 export class PendingCommands<Result> {
   /** Ascending, none overlap. */

@@ -39,8 +39,8 @@ export interface RaftOptions {
   readonly incarnation?: number | undefined;
   readonly random: Random;
   /**
-   * Hears of each batch that the log keeps in memory no longer, because it is old or compacted: its bytes may be of use to somebody.
-   * Effects that are not carried out yet may still refer to it.
+   * Hears of each batch that the log keeps in memory no longer, because it is old or compacted, or was read for a follower and sent:
+   * its bytes may be of use to somebody. Effects that are not carried out yet may still refer to it.
    */
   readonly onEvicted?: ((batch: Batch) => void) | undefined;
 }

@@ -128,14 +128,16 @@ export interface Store {
 
   /**
    * Batches from the one that holds entry `from` on, consecutive, until they take `maxBytes` (the last may go beyond)
-   * or the log ends; at least one. The first may begin before `from`. The bytes are the caller's, with the buffer that each batch has of its own.
+   * or the log ends; at least one. The first may begin before `from`. The bytes are the caller's, with the buffer that each
+   * batch has of its own.
    * @param from an index in the log.
    * @throws RaftError `ERR_STORAGE_CORRUPT` when a record fails its checksum or is not there.
    */
   read(from: number, maxBytes: number): Batch[];
 
   /**
-   * A chunk of the snapshot, in a buffer of its own that is the caller's; undefined when the snapshot is not the one that ends with `index`.
+   * A chunk of the snapshot, in a buffer of its own that is the caller's; undefined when the snapshot is not the one that
+   * ends with `index`.
    * @param chunk counted from 0, less than the snapshot's `chunks`.
    * @throws RaftError `ERR_STORAGE_CORRUPT` when the chunk fails its checksum or is not there.
    */
