@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { decodeResults } from "../../src/machine/codec.ts";
+import { decodeResults, pack } from "../../src/machine/codec.ts";
 import { Sessions } from "../../src/machine/sessions.ts";
 import { joinContent } from "../../src/machine/snapshot-content.ts";
 import type { StateMachine } from "../../src/machine/state-machine.ts";
+import { EntryKind, packEntries, stampBatch } from "../../src/raft/entry.ts";
 import { MemoryDisk } from "../../src/storage/memory.ts";
 import { CLIENT, onePeer, propose, query } from "./fixtures/one-peer.ts";
 
@@ -335,6 +336,33 @@ describe("snapshots", () => {
     expect(peer.replies).toContainEqual(
       expect.objectContaining({ kind: "refused", error: expect.objectContaining({ code: "ERR_UNKNOWN_OUTCOME" }) }),
     );
+  });
+
+  it("leave the packets in which they came to be freed, but for those in which entries came too", () => {
+    const peer = setUp(["a", "b", "c"]);
+    // It applies the first entry of all logs, and frees what that came in a turn later.
+    for (let turn = 0; turn < 2; turn++) peer.shell.turn();
+    peer.released.length = 0;
+    const data = new Uint8Array(100);
+    const info = {
+      ...{ index: 9, term: 4, time: 1, version: 0, chunks: 3, bytes: 300 },
+      configuration: { voters: ["a", "b", "c"] },
+    };
+    const chunk = { type: "InstallSnapshot", term: 5, round: 1, lastIncludedIndex: 9, lastIncludedTerm: 4 } as const;
+    peer.deliver("b", { ...chunk, chunk: 0, info, data });
+    expect(peer.released).toEqual([]);
+    peer.shell.turn();
+    expect(peer.released).toHaveLength(1);
+    const entry = stampBatch(packEntries(EntryKind.command, [pack("x")]), { firstIndex: 2, term: 5, time: 1 });
+    const leading = { term: 5, prevLogIndex: 1, prevLogTerm: 0, leaderCommit: 1, round: 1, isQuiet: false };
+    peer.deliver(
+      "b",
+      { type: "AppendEntries", ...leading, batches: [entry] },
+      { ...chunk, chunk: 1, info: undefined, data },
+    );
+    peer.shell.turn();
+    expect(peer.saves.at(-1)).toMatchObject({ batches: [{ firstIndex: 2 }], chunks: [{ number: 1 }] });
+    expect(peer.released).toHaveLength(1);
   });
 
   it("of a newer version of the state machine are refused", () => {

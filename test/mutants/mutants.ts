@@ -392,10 +392,6 @@ const APPLYING: readonly Mutant[] = [
     "this.#unused.passed(delivery.bytes);",
     "this.#options.release?.(delivery.bytes.buffer);",
   ]),
-  mutant("actors/shell.ts", "entries are given back that came with a chunk of a snapshot", [
-    'if (messages.every(({ type }) => type === "InstallSnapshot"))',
-    'if (messages.some(({ type }) => type === "InstallSnapshot"))',
-  ]),
   mutant("actors/shell.ts", "chunks of a snapshot are given back before they have left", [
     "      this.#outbox.send(effects.before);\n",
     '      for (const { message } of effects.before)\n        if (message.type === "InstallSnapshot") this.#options.release?.(message.data.buffer as ArrayBuffer);\n      this.#outbox.send(effects.before);\n',
