@@ -27,9 +27,9 @@ import { packQueries, QUERY_OVERHEAD_BYTES } from "./queries.ts";
 const MOST_QUERIES_TOGETHER = 64;
 const MOST_BYTES_TOGETHER = 64 << 10;
 /**
- * Of commands as much goes into one message, packed, and no more but for one that is larger by itself. They are one record in each
- * log, which a leader that reads it from there would have to cut, and so to copy, if it did not fit into a message of its own for
- * one that has fallen behind; and the peer looks up between two.
+ * A message of commands is no longer than this, packed, unless it is of a single one. It is one record in each log, which a leader
+ * that reads it from there, for a follower that has fallen behind, would have to cut, and so to copy, if it were longer than what
+ * that is sent at once; and the peer looks up between two.
  */
 const MOST_COMMAND_BYTES = 256 << 10;
 

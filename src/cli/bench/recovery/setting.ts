@@ -15,6 +15,7 @@ export interface RecoverySetting {
   readonly rate: number;
 }
 
+/** All ways in which a follower is away. */
 export const AWAYS = ["stopped", "partitioned"] as const;
 
 /** How a follower is away: its thread has ended, or nobody hears it and it hears nobody. */
