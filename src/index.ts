@@ -35,6 +35,7 @@ export type {
 export type {
   ApplyContext,
   DurableStateMachine,
+  Restoration,
   StateMachine,
   StateMachineClass,
   StateRange,

@@ -1,21 +1,16 @@
-import {
-  type Applied,
-  answerQuery,
-  applyCommand,
-  applyEncoded,
-  type EncodedMachine,
-  takesEncoded,
-} from "../machine/apply.ts";
+import { type Applied, answerQuery, applyCommand, applyEncoded } from "../machine/apply.ts";
 import { decode, decodeWithin, encodeResults } from "../machine/codec.ts";
+import { type EncodedMachine, type GradualMachine, restoresGradually, takesEncoded } from "../machine/offers.ts";
 import { SESSION_HEADER_BYTES, Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
 import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
-import type { SnapshotInfo } from "../raft/effects.ts";
+import type { SnapshotChunk, SnapshotInfo } from "../raft/effects.ts";
 import { EntryKind, type EntryReader } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import type { AppliedState, MachineChange, StoredState } from "../storage/store.ts";
 import { DurableState } from "./durable-state.ts";
+import { IncomingState } from "./incoming-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
 import type { Answer } from "./pending.ts";
 import type { AppliedEntry } from "./protocol.ts";
@@ -35,6 +30,10 @@ export class Replica {
   readonly #durable: DurableState | undefined;
   /** The machine, when it takes commands as bytes. */
   readonly #encoded: EncodedMachine | undefined;
+  /** The machine, when it takes in snapshots as their chunks come. */
+  readonly #gradual: GradualMachine | undefined;
+  /** Of the snapshot that is coming in, as long as nothing is wrong with it. */
+  #incoming: IncomingState | undefined;
   readonly #calls: Pick<MachineCalls, "enter" | "leave">;
   #sessions = new Sessions();
   #lastApplied = 0;
@@ -50,6 +49,7 @@ export class Replica {
     this.#machine = machine;
     this.#durable = machine instanceof DurableState ? machine : undefined;
     this.#encoded = takesEncoded(machine) ? machine : undefined;
+    this.#gradual = restoresGradually(machine) ? machine : undefined;
     this.#calls = calls;
   }
 
@@ -107,6 +107,8 @@ export class Replica {
       this.#lastApplied = index;
       onApplied(index, applied, this.#wasAsked);
     }
+    // Entries were quicker.
+    if (this.#incoming !== undefined && this.#incoming.info.index <= this.#lastApplied) this.#incoming = undefined;
   }
 
   /** Asks the state machine as it is after the entry that was applied last. */
@@ -159,13 +161,48 @@ export class Replica {
   }
 
   /**
+   * A chunk is set aside in the store: the state is begun of it, if it is of a snapshot that is coming in. Whatever is wrong with that
+   * shows when it is restored, from the store.
+   */
+  prepare({ number, data, of: info }: SnapshotChunk): void {
+    if (number === 0) this.#incoming = this.#begin(info);
+    const incoming = this.#incoming;
+    if (incoming === undefined) return;
+    this.#calls.enter("restore", incoming.info.index);
+    try {
+      // The machine keeps it; what it came in is given back.
+      incoming.add(data.slice());
+    } catch {
+      this.#incoming = undefined;
+    }
+    this.#calls.leave();
+  }
+
+  #begin(info: SnapshotInfo | undefined): IncomingState | undefined {
+    if (info === undefined || this.#gradual === undefined || info.version > this.version) return undefined;
+    try {
+      return new IncomingState(info, this.#gradual);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
    * §7: state machine and sessions begin anew from a snapshot.
+   * @param chunks all there are of it; not pulled when the state was made of them as they came.
    * @throws RaftError ERR_MACHINE_MODULE for a snapshot of a newer machine, ERR_MACHINE_THREW when it cannot be restored.
    */
-  restore({ index, time, version }: SnapshotInfo, chunks: Iterable<Uint8Array>): void {
+  restore(info: SnapshotInfo, chunks: Iterable<Uint8Array>): void {
+    const { index, time, version } = info;
     this.#checkVersion("the snapshot", version);
     const machine = this.#machine;
+    const incoming = this.#incoming;
+    this.#incoming = undefined;
     this.#attempt(`be restored from the snapshot of ${index}`, index, (enter) => {
+      if (incoming?.info === info) {
+        this.#sessions = incoming.finish();
+        return;
+      }
       const content = splitContent(eachAfter(enter, chunks));
       const sessions = Sessions.restore(content.sessions);
       if (machine instanceof DurableState) {

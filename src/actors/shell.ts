@@ -249,6 +249,7 @@ export class Shell {
         this.#raft.saved(now);
         const { snapshot, compactTo, chunks } = effects.save;
         if (snapshot !== undefined || compactTo !== undefined || chunks.length > 0) this.#mustSweep = true;
+        for (const chunk of chunks) this.#replica.prepare(chunk);
         if (effects.restore !== undefined) this.#restore(effects.restore);
         if (effects.save.snapshot !== undefined) {
           this.#options.onSnapshot(effects.save.snapshot, effects.restore !== undefined);

@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import type { Outcome, RaftErrorCode } from "../raft/errors.ts";
+import type { EncodedMachine } from "./offers.ts";
 import type { ApplyContext, StateMachine } from "./state-machine.ts";
 
 /** What user code threw, as plain data. */
@@ -28,22 +29,6 @@ export function applyCommand(machine: Pick<StateMachine, "apply">, command: unkn
   } catch (error) {
     return { result: undefined, threw: toThrown(error) };
   }
-}
-
-/** A machine that takes commands as bytes. */
-export type EncodedMachine = Required<Pick<StateMachine, "applyEncoded">>;
-
-/**
- * Whether the machine takes commands as bytes. One whose `apply` was overridden, and its `applyEncoded` was not, does not: the
- * latter would not come to the same any more.
- */
-export function takesEncoded(machine: object): machine is EncodedMachine {
-  for (let owner: object | null = machine; owner !== null; owner = Object.getPrototypeOf(owner)) {
-    if (Object.hasOwn(owner, "applyEncoded"))
-      return typeof (machine as Partial<EncodedMachine>).applyEncoded === "function";
-    if (Object.hasOwn(owner, "apply")) return false;
-  }
-  return false;
 }
 
 /** Carries out a command from its bytes; whatever the machine does, this returns. @returns undefined: it does not take it. */

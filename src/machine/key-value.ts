@@ -9,8 +9,8 @@ import type {
   KeyValueWrite,
 } from "./key-value-types.ts";
 import { MemoryCells } from "./memory-cells.ts";
-import { findRecords } from "./records.ts";
-import type { ApplyContext, StateMachine } from "./state-machine.ts";
+import { RecordFinder } from "./records.ts";
+import type { ApplyContext, Restoration, StateMachine } from "./state-machine.ts";
 
 /** How the map is made, in memory or durable. */
 export interface KeyValueMapOptions {
@@ -66,19 +66,34 @@ export class KeyValueMap implements StateMachine<KeyValueCommand, KeyValueResult
   }
 
   restore(source: Iterable<Uint8Array>): void {
+    const restoration = this.beginRestore();
+    for (const chunk of source) restoration.add(chunk);
+    restoration.finish();
+  }
+
+  beginRestore(): Restoration {
+    const finder = new RecordFinder();
     let cells: MemoryCells | undefined;
     let count = 0;
     let index = 0;
-    for (const place of findRecords(source)) {
-      if (cells === undefined) {
-        ({ count, index } = readHead(place));
-        cells = new MemoryCells(count);
-      } else if (cells.size < count) cells.restore(place);
-      else throw new Error(`a snapshot with more records than the ${count} there should be`);
-    }
-    if (cells?.size !== count) throw new Error(`a snapshot that ends after ${cells?.size ?? 0} of ${count} entries`);
-    this.#cells = cells;
-    this.#index = index;
-    this.#history = new ChangeHistory(this.#index, this.#maxChanges);
+    return {
+      add: (chunk) => {
+        for (const place of finder.add(chunk)) {
+          if (cells === undefined) {
+            ({ count, index } = readHead(place));
+            cells = new MemoryCells(count);
+          } else if (cells.size < count) cells.restore(place);
+          else throw new Error(`a snapshot with more records than the ${count} there should be`);
+        }
+      },
+      finish: () => {
+        finder.end();
+        if (cells?.size !== count)
+          throw new Error(`a snapshot that ends after ${cells?.size ?? 0} of ${count} entries`);
+        this.#cells = cells;
+        this.#index = index;
+        this.#history = new ChangeHistory(index, this.#maxChanges);
+      },
+    };
   }
 }

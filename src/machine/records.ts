@@ -46,23 +46,28 @@ export interface RecordPlace {
  * @throws Error when the bytes end within a record.
  */
 export function* readRecords(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
-  for (const { bytes, start, end } of findRecords(chunks)) yield bytes.subarray(start, end);
+  const finder = new RecordFinder();
+  for (const chunk of chunks) {
+    for (const { bytes, start, end } of finder.add(chunk)) yield bytes.subarray(start, end);
+  }
+  finder.end();
 }
 
-/**
- * {@link readRecords} without a view for each. A record that lies in one chunk is found there; one that goes on in the next
- * is joined, alone.
- * @throws Error when the bytes end within a record.
- */
-export function* findRecords(chunks: Iterable<Uint8Array>): Generator<RecordPlace> {
+/** Finds the records of `joinRecords` in chunks that come one by one, however their bytes are cut by now. */
+export class RecordFinder {
   /** What there is of a record that goes on in the next chunk. */
-  let begun: Uint8Array[] = [];
-  let have = 0;
-  let need = LENGTH_BYTES;
-  for (const chunk of chunks) {
+  #begun: Uint8Array[] = [];
+  #have = 0;
+  #need = LENGTH_BYTES;
+
+  /**
+   * Those that end in this chunk, without a view for each; to be pulled before the next chunk is given. A record that lies in one
+   * chunk is found there; one that goes on in the next is joined, alone.
+   */
+  *add(chunk: Uint8Array): Generator<RecordPlace> {
     let offset = 0;
     while (offset < chunk.byteLength) {
-      if (have === 0) {
+      if (this.#have === 0) {
         const end = endOfRecord(chunk, offset);
         if (end !== undefined) {
           yield { bytes: chunk, start: offset + LENGTH_BYTES, end };
@@ -70,22 +75,27 @@ export function* findRecords(chunks: Iterable<Uint8Array>): Generator<RecordPlac
           continue;
         }
       }
-      const part = chunk.subarray(offset, offset + need - have);
-      begun.push(part);
-      have += part.byteLength;
+      const part = chunk.subarray(offset, offset + this.#need - this.#have);
+      this.#begun.push(part);
+      this.#have += part.byteLength;
       offset += part.byteLength;
-      if (have < need) continue;
-      const bytes = Buffer.concat(begun);
-      need = LENGTH_BYTES + getUint32(bytes, 0);
-      begun = [bytes];
-      if (have < need) continue;
-      yield { bytes, start: LENGTH_BYTES, end: need };
-      begun = [];
-      have = 0;
-      need = LENGTH_BYTES;
+      if (this.#have < this.#need) continue;
+      const bytes = Buffer.concat(this.#begun);
+      const end = LENGTH_BYTES + getUint32(bytes, 0);
+      this.#need = end;
+      this.#begun = [bytes];
+      if (this.#have < end) continue;
+      yield { bytes, start: LENGTH_BYTES, end };
+      this.#begun = [];
+      this.#have = 0;
+      this.#need = LENGTH_BYTES;
     }
   }
-  if (have > 0) throw new Error(`records that end ${need - have} bytes too early`);
+
+  /** There are no more. @throws Error when the bytes end within a record. */
+  end(): void {
+    if (this.#have > 0) throw new Error(`records that end ${this.#need - this.#have} bytes too early`);
+  }
 }
 
 /** Of the record that begins at `offset`; undefined when it goes on behind the bytes. */

@@ -38,48 +38,85 @@ export function splitContent(chunks: Iterable<Uint8Array>): {
   readonly sessions: readonly Uint8Array[];
   readonly machine: Iterable<Uint8Array>;
 } {
-  const reader = new ByteReader(chunks);
-  const header = reader.take(HEADER_BYTES);
-  const [magic, format, count] = [0, 4, 8].map((at) => getUint32(header, at));
-  if (magic !== MAGIC || format !== FORMAT) {
-    throw new Error(`a snapshot of format ${magic === MAGIC ? format : "unknown"}, expected ${FORMAT}`);
+  const reader = new ContentReader();
+  const source = chunks[Symbol.iterator]();
+  let first: Uint8Array = new Uint8Array();
+  while (reader.sessions === undefined) {
+    const next = source.next();
+    if (next.done) throw new Error(`a snapshot that ends ${reader.lacks} bytes too early`);
+    first = reader.add(next.value);
   }
-  const sessions: Uint8Array[] = [];
-  while (sessions.length < (count ?? 0)) {
-    sessions.push(reader.take(getUint32(reader.take(LENGTH_BYTES), 0)));
-  }
-  return { sessions, machine: reader.rest() };
+  const machine = (function* () {
+    if (first.byteLength > 0) yield first;
+    for (let next = source.next(); !next.done; next = source.next()) yield next.value;
+  })();
+  return { sessions: reader.sessions, machine };
 }
 
-/** Reads pieces of a given length out of chunks of any. */
-class ByteReader {
-  readonly #chunks: Iterator<Uint8Array>;
-  #current = new Uint8Array();
+/** Takes the content apart while its chunks come, one by one. */
+export class ContentReader {
+  /** The header, then in turns a length and a record of sessions: as much of it as is there. */
+  #taken = new Uint8Array(HEADER_BYTES);
+  #filled = 0;
+  #next: "header" | "length" | "record" | "machine" = "header";
+  #count = 0;
+  readonly #sessions: Uint8Array[] = [];
 
-  constructor(chunks: Iterable<Uint8Array>) {
-    this.#chunks = chunks[Symbol.iterator]();
+  /** Their records; undefined while some are still to come. */
+  get sessions(): readonly Uint8Array[] | undefined {
+    return this.#next === "machine" ? this.#sessions : undefined;
   }
 
-  take(byteLength: number): Uint8Array {
-    const taken = new Uint8Array(byteLength);
-    let filled = 0;
-    while (filled < byteLength) {
-      if (this.#current.byteLength === 0) {
-        const next = this.#chunks.next();
-        if (next.done) throw new Error(`a snapshot that ends ${byteLength - filled} bytes too early`);
-        this.#current = new Uint8Array(next.value);
-      }
-      const part = this.#current.subarray(0, byteLength - filled);
-      taken.set(part, filled);
-      filled += part.byteLength;
-      this.#current = this.#current.subarray(part.byteLength);
+  /** At least so many bytes are still to come. */
+  get lacks(): number {
+    return this.#next === "machine" ? 0 : this.#taken.byteLength - this.#filled;
+  }
+
+  /** @returns what of the chunk is the machine's. @throws Error when it is no such content, or is of another format. */
+  add(chunk: Uint8Array): Uint8Array {
+    let rest = chunk;
+    while (this.sessions === undefined && rest.byteLength > 0) {
+      const part = rest.subarray(0, this.lacks);
+      this.#taken.set(part, this.#filled);
+      this.#filled += part.byteLength;
+      rest = rest.subarray(part.byteLength);
+      while (this.sessions === undefined && this.lacks === 0) this.#understand(this.#taken);
     }
-    return taken;
+    return rest;
   }
 
-  *rest(): Generator<Uint8Array> {
-    if (this.#current.byteLength > 0) yield this.#current;
-    for (let next = this.#chunks.next(); !next.done; next = this.#chunks.next()) yield next.value;
+  #understand(taken: Uint8Array): void {
+    switch (this.#next) {
+      case "header": {
+        const [magic, format, count] = [0, 4, 8].map((at) => getUint32(taken, at));
+        if (magic !== MAGIC || format !== FORMAT) {
+          throw new Error(`a snapshot of format ${magic === MAGIC ? format : "unknown"}, expected ${FORMAT}`);
+        }
+        this.#count = count ?? 0;
+        this.#expectSession();
+        break;
+      }
+      case "length":
+        this.#expect("record", getUint32(taken, 0));
+        break;
+      case "record":
+        this.#sessions.push(taken);
+        this.#expectSession();
+        break;
+      default:
+        break;
+    }
+  }
+
+  #expectSession(): void {
+    if (this.#sessions.length < this.#count) this.#expect("length", LENGTH_BYTES);
+    else this.#next = "machine";
+  }
+
+  #expect(next: "length" | "record", byteLength: number): void {
+    this.#next = next;
+    this.#taken = new Uint8Array(byteLength);
+    this.#filled = 0;
   }
 }
 

@@ -40,6 +40,23 @@ export interface StateMachine<Command = unknown, Result = unknown, Query = unkno
    * the machine's to keep.
    */
   restore(chunks: Iterable<Uint8Array>): void;
+  /**
+   * Begins to take in a snapshot whose chunks come one by one, with commands and queries in between: for a machine with a large
+   * state. Without it a follower that is sent a snapshot calls `restore` when all of it is there, and hears nobody until that
+   * returns. It has to come to the same. A subclass that overrides `restore` has to override this too, or it is not asked.
+   */
+  beginRestore?(): Restoration;
+}
+
+/**
+ * A state that is being built aside from a snapshot. Until `finish` it has no bearing on the machine, and it may be dropped at any
+ * time. What its methods throw says that the snapshot cannot be restored, which `restore` will say too.
+ */
+export interface Restoration {
+  /** Takes in the next chunk, which is the machine's to keep. Synchronous. */
+  add(chunk: Uint8Array): void;
+  /** There are no more chunks: replaces the whole state. A throw changes nothing. */
+  finish(): void;
 }
 
 /** What a durable state machine reads its state from: values under strings, in the order of the strings' UTF-16 units. */

@@ -28,6 +28,8 @@ export interface SnapshotChunk {
   /** 0 begins a new one, and drops what was gathered of another. */
   readonly number: number;
   readonly data: Uint8Array;
+  /** The snapshot that is coming in from the leader; undefined: it is of the peer's own next one. */
+  readonly of?: SnapshotInfo;
 }
 
 /** One atomic write, done in the order of its fields: all of it is durable, or nothing is. */

@@ -153,7 +153,7 @@ function takeChunk(state: State, from: PeerId, { lastIncludedIndex, chunk, info,
   const { incoming } = state;
   if (incoming === undefined || incoming.nextChunk !== chunk) return;
   state.isBuilding = false;
-  state.chunks.push({ number: chunk, data });
+  state.chunks.push({ number: chunk, data, of: incoming.info });
   incoming.nextChunk++;
   if (incoming.nextChunk === incoming.info.chunks) install(state, incoming.info);
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { answerQuery, applyCommand, applyEncoded, takesEncoded } from "../../src/machine/apply.ts";
+import { answerQuery, applyCommand, applyEncoded } from "../../src/machine/apply.ts";
+import { takesEncoded } from "../../src/machine/offers.ts";
 import type { ApplyContext, StateMachine } from "../../src/machine/state-machine.ts";
 
 const CONTEXT: ApplyContext = { index: 7, term: 3, time: 1_000 };

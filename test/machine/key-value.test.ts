@@ -204,6 +204,28 @@ describe.each(KINDS)("%s", (_, make) => {
     expect(contentOf(map)).toEqual([["kept", true]]);
   });
 
+  test("a snapshot may be taken in bit by bit between commands, which are forgotten at its end, and not before", () => {
+    fc.assert(
+      fc.property(fc.array(commands), fc.array(commands), fc.integer({ min: 1, max: 99 }), (there, own, size) => {
+        const source = new KeyValueMap();
+        for (const command of there) applied(source, command);
+        const whole = Buffer.concat([...source.snapshot()]);
+        const [map, undisturbed] = [new KeyValueMap(), new KeyValueMap()];
+        const restoration = map.beginRestore();
+        const left = [...own];
+        for (let at = 0; at < whole.length; at += size) {
+          restoration.add(whole.subarray(at, at + size));
+          const command = left.shift();
+          if (command !== undefined) expect(applied(map, command)).toStrictEqual(applied(undisturbed, command));
+        }
+        expect(contentOf(map)).toStrictEqual(contentOf(undisturbed));
+        restoration.finish();
+        expect(Buffer.concat([...map.snapshot()])).toStrictEqual(whole);
+        for (const command of own) expect(applied(map, command)).toStrictEqual(applied(source, command));
+      }),
+    );
+  });
+
   test("the digest is that of the content, not of the way there", () => {
     const one = filled(
       { op: "put", key: "a", value: 1 },

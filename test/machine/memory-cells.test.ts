@@ -7,7 +7,7 @@ import { KeyValueMap } from "../../src/machine/key-value.ts";
 import { packRecord as recordOf } from "../../src/machine/key-value-record.ts";
 import type { KeyValueEntry } from "../../src/machine/key-value-types.ts";
 import { MemoryCells } from "../../src/machine/memory-cells.ts";
-import { findRecords, joinRecords } from "../../src/machine/records.ts";
+import { joinRecords, RecordFinder } from "../../src/machine/records.ts";
 
 /** Short and long, of ASCII and not, and some of which one is longer than the other by a character alone. */
 const keys = fc.oneof(
@@ -21,7 +21,8 @@ function packRecord(entry: KeyValueEntry): Uint8Array {
 
 function restored(records: Iterable<Uint8Array>, count = 0): MemoryCells {
   const cells = new MemoryCells(count);
-  for (const place of findRecords(joinRecords(records))) cells.restore(place);
+  const finder = new RecordFinder();
+  for (const chunk of joinRecords(records)) for (const place of finder.add(chunk)) cells.restore(place);
   return cells;
 }
 

@@ -396,6 +396,14 @@ const APPLYING: readonly Mutant[] = [
     "      this.#outbox.send(effects.before);\n",
     '      for (const { message } of effects.before)\n        if (message.type === "InstallSnapshot") this.#options.release?.(message.data.buffer as ArrayBuffer);\n      this.#outbox.send(effects.before);\n',
   ]),
+  mutant("actors/replica.ts", "a state that is coming in stays in the packets in which it came", [
+    "incoming.add(data.slice());",
+    "incoming.add(data);",
+  ]),
+  mutant("actors/incoming-state.ts", "the state of the leader comes without its sessions", [
+    "const restored = Sessions.restore(sessions);",
+    "const restored = Sessions.restore([]);",
+  ]),
   mutant("actors/applier.ts", "what the log has is given back when it is applied", [
     "if (this.#isStored) for (const { bytes } of this.#fetched)",
     "for (const { bytes } of this.#fetched)",

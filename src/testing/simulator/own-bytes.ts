@@ -1,6 +1,6 @@
-import { type EncodedMachine, takesEncoded } from "../../machine/apply.ts";
 import { isDurable } from "../../machine/load.ts";
-import type { AnyStateMachine, StateMachine } from "../../machine/state-machine.ts";
+import { type EncodedMachine, type GradualMachine, restoresGradually, takesEncoded } from "../../machine/offers.ts";
+import type { AnyStateMachine, Restoration, StateMachine } from "../../machine/state-machine.ts";
 
 /** The most that a peer's snapshots have more than another's: less than the smallest chunk. */
 const MOST = 100;
@@ -18,10 +18,12 @@ export function withOwnBytes(machine: AnyStateMachine, share: number): AnyStateM
 class OwnBytes implements StateMachine {
   readonly #inner: StateMachine;
   readonly #count: number;
+  readonly beginRestore?: () => Restoration;
 
   constructor(inner: StateMachine, count: number) {
     this.#inner = inner;
     this.#count = count;
+    if (restoresGradually(inner)) this.beginRestore = () => this.#beginRestore(inner);
   }
 
   get version(): number {
@@ -49,6 +51,18 @@ class OwnBytes implements StateMachine {
   restore(chunks: Iterable<Uint8Array>): void {
     this.#inner.restore(withoutFirst(chunks));
   }
+
+  #beginRestore(inner: GradualMachine): Restoration {
+    const restoration = inner.beginRestore();
+    const own = new OwnFirst();
+    return {
+      add: (chunk) => {
+        const rest = own.without(chunk);
+        if (rest.byteLength > 0) restoration.add(rest);
+      },
+      finish: () => restoration.finish(),
+    };
+  }
 }
 
 function* joined(count: number, chunks: Iterable<Uint8Array>): Iterable<Uint8Array> {
@@ -56,14 +70,24 @@ function* joined(count: number, chunks: Iterable<Uint8Array>): Iterable<Uint8Arr
   yield* chunks;
 }
 
-/** Without as many bytes as the first one says, and that one. */
 function* withoutFirst(chunks: Iterable<Uint8Array>): Iterable<Uint8Array> {
-  let left: number | undefined;
+  const own = new OwnFirst();
   for (const chunk of chunks) {
-    if (chunk.byteLength === 0) continue;
-    left ??= 1 + (chunk[0] ?? 0);
-    const rest = chunk.subarray(left);
-    left -= chunk.byteLength - rest.byteLength;
+    const rest = own.without(chunk);
     if (rest.byteLength > 0) yield rest;
+  }
+}
+
+/** As many bytes as the first one says, and that one. */
+class OwnFirst {
+  #left: number | undefined;
+
+  /** What of the next chunk is behind them. */
+  without(chunk: Uint8Array): Uint8Array {
+    if (chunk.byteLength === 0) return chunk;
+    this.#left ??= 1 + (chunk[0] ?? 0);
+    const rest = chunk.subarray(this.#left);
+    this.#left -= chunk.byteLength - rest.byteLength;
+    return rest;
   }
 }

@@ -1,11 +1,12 @@
 import { crc32 } from "node:zlib";
-import { type EncodedMachine, takesEncoded } from "../../../machine/apply.ts";
 import { decodeWithin, packBriefly } from "../../../machine/codec.ts";
 import { isDurable } from "../../../machine/load.ts";
+import { type EncodedMachine, restoresGradually, takesEncoded } from "../../../machine/offers.ts";
 import type {
   AnyStateMachine,
   ApplyContext,
   DurableStateMachine,
+  Restoration,
   StateMachine,
   StateReader,
   StateWriter,
@@ -172,11 +173,13 @@ export abstract class Watched {
 class WatchedInMemory extends Watched implements StateMachine {
   readonly #inner: StateMachine;
   readonly #encoded: EncodedMachine | undefined;
+  readonly beginRestore?: () => Restoration;
 
   constructor(inner: StateMachine, who: string, states: States, decodes: boolean) {
     super(who, states);
     this.#inner = inner;
     this.#encoded = !decodes && takesEncoded(inner) ? inner : undefined;
+    if (restoresGradually(inner)) this.beginRestore = () => inner.beginRestore();
   }
 
   get version(): number {

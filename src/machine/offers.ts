@@ -1,0 +1,31 @@
+import type { StateMachine } from "./state-machine.ts";
+
+/** A machine that takes commands as bytes. */
+export type EncodedMachine = Required<Pick<StateMachine, "applyEncoded">>;
+
+/** A machine that takes snapshots in chunk by chunk. */
+export type GradualMachine = Required<Pick<StateMachine, "beginRestore">>;
+
+export function takesEncoded(machine: object): machine is EncodedMachine {
+  return offers(machine, "applyEncoded", "apply");
+}
+
+export function restoresGradually(machine: object): machine is GradualMachine {
+  return offers(machine, "beginRestore", "restore");
+}
+
+/**
+ * Whether the machine has a method that is another way to do what `plain` does. One whose `plain` was overridden, and this method
+ * was not, does not have it: it would not come to the same any more.
+ */
+function offers<Method extends keyof StateMachine>(
+  machine: object,
+  method: Method,
+  plain: keyof StateMachine,
+): boolean {
+  for (let owner: object | null = machine; owner !== null; owner = Object.getPrototypeOf(owner)) {
+    if (Object.hasOwn(owner, method)) return typeof (machine as Partial<StateMachine>)[method] === "function";
+    if (Object.hasOwn(owner, plain)) return false;
+  }
+  return false;
+}
