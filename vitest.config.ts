@@ -17,8 +17,9 @@ const REPLACED = [
 const common = {
   // A process a file: if native code ever takes a process down, one file is lost and not the run.
   pool: "forks",
-  testTimeout: 30_000,
-  hookTimeout: 30_000,
+  // For who hangs. A shared machine may take five times as long today as it does tomorrow.
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
   teardownTimeout: 10_000,
 } as const;
 

@@ -14,8 +14,6 @@ import {
   temporaryFolder,
 } from "./fixtures/cluster.ts";
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const PUT = { op: "put", key: "k", value: 1 } as const;
 
 describe("Supervisor.start", () => {

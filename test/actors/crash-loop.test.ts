@@ -5,4 +5,4 @@ it("loses no acknowledged command and applies none twice while random peers cras
   const figures = await crashes({ times: 30, seed: 1, dist: false });
   expect(figures.crashes).toBe(30);
   expect(figures.acknowledged).toBeGreaterThan(50);
-}, 120_000);
+});

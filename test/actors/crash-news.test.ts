@@ -1,10 +1,8 @@
 import { performance } from "node:perf_hooks";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
 import { sleep } from "../soak/load.ts";
 import { allFollow, allUp, othersOf, startPatient } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** No election timer can fire within this time of the last word from a leader. */
 const SHORTEST_ELECTION_MS = 2_000;

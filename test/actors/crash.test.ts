@@ -1,7 +1,5 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { allUp, applied, othersOf, PATIENT, Recorder, raftError, startCluster, strand } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const FRAGILE = new URL("./fixtures/fragile.ts", import.meta.url);
 const NEVER_GIVE_UP = { intensity: Number.POSITIVE_INFINITY, periodMs: 1_000, backoffMs: [1, 10] } as const;

@@ -1,10 +1,8 @@
 import { subscribe, tracingChannel, unsubscribe } from "node:diagnostics_channel";
-import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { EventDiagnostic, ProposeDiagnostic } from "../../src/actors/diagnostics.ts";
 import { Supervisor } from "../../src/actors/supervisor.ts";
 import { othersOf, PATIENT, Recorder, raftError } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const PUT = { op: "put", key: "k", value: 1 } as const;
 

@@ -1,11 +1,9 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { SupervisorOptions } from "../../src/actors/options.ts";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
 import { durableKeyValueMap } from "../../src/machine/durable-key-value.ts";
 import { sleep, until } from "../soak/load.ts";
 import { allUp, PATIENT, Recorder, startCluster, startPatient, temporaryFolder } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const durable = (options: SupervisorOptions = {}): SupervisorOptions => ({ machine: durableKeyValueMap, ...options });
 const put = (key: string, value: unknown) => ({ op: "put", key, value });

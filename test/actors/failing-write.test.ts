@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { breakWrites, DESCRIPTORS } from "./fixtures/break-writes.ts";
 import {
   allFollow,
@@ -15,8 +15,6 @@ import {
   startCluster,
   temporaryFolder,
 } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe.skipIf(!existsSync(DESCRIPTORS))("a write to the journal that fails", () => {
   it("ends its peer, which comes back from what is on disk; the others go on, and nothing is lost", async () => {

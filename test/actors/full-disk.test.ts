@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Peer } from "../../src/actors/peer-handle.ts";
 import { Supervisor } from "../../src/actors/supervisor.ts";
 import { until } from "../soak/load.ts";
@@ -15,8 +15,6 @@ import {
   temporaryFolder,
 } from "./fixtures/cluster.ts";
 import { SmallDisk, whyNoSmallDisk } from "./fixtures/small-disk.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const PEERS = ["p1", "p2", "p3"];
 /** Fewer exits than a full disk causes here, so that counting them would show. */

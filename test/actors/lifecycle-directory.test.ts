@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Supervisor } from "../../src/actors/supervisor.ts";
 import {
   allUp,
@@ -11,8 +11,6 @@ import {
   startPatient,
   temporaryFolder,
 } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe("a directory", () => {
   it("opens again after a stop with all that was acknowledged, and not for two at once", async () => {

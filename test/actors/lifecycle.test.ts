@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { isNoMore, resources } from "../soak/figures.ts";
 import { until } from "../soak/load.ts";
 import {
@@ -12,8 +12,6 @@ import {
   startPatient,
   strand,
 } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const PUT = { op: "put", key: "k", value: 1 } as const;
 

@@ -4,8 +4,6 @@ import type { ClusterEvent } from "../../src/actors/protocol.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 import { allUp, Recorder, startCluster } from "./fixtures/cluster.ts";
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 type Line = readonly [level: keyof Logger, message: string, fields: object | undefined];
 
 function recordingLogger(): { readonly logger: Logger; readonly lines: Line[] } {

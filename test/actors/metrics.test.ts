@@ -4,8 +4,6 @@ import type { Metric, MetricLabels } from "../../src/actors/metrics.ts";
 import { Supervisor } from "../../src/actors/supervisor.ts";
 import { allUp, handOver, othersOf, PATIENT, Recorder, raftError, startCluster } from "./fixtures/cluster.ts";
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const PUT = { op: "put", key: "k", value: 1 } as const;
 
 function find(metrics: readonly Metric[], name: string): Metric {

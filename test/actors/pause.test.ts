@@ -1,10 +1,8 @@
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Peer } from "../../src/actors/peer-handle.ts";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
 import { until } from "../soak/load.ts";
 import { allUp, applied, othersOf, Recorder, raftError, startCluster, startPatient } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** A paused peer that was in the role when it stood still: on a busy machine another may have been elected just before. */
 async function paused(supervisor: Supervisor, role: "leader" | "follower"): Promise<Peer> {

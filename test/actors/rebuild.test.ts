@@ -1,12 +1,9 @@
 import { existsSync, renameSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { rebuildPeers } from "../../src/actors/rebuild.ts";
 import { inspectStore } from "../../src/storage/inspect-store.ts";
 import { allUp, applied, PATIENT, Recorder, raftError, startCluster, temporaryFolder } from "./fixtures/cluster.ts";
-
-// Each store is read in a process of its own, and the machine may be busy.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const LOCAL = { consistency: "local" } as const;
 

@@ -1,9 +1,7 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 import { allFollow, allUp, PATIENT, raftError, startCluster } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const append = (value: string) => ({ op: "append", key: "k", value });
 

@@ -1,11 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Supervisor } from "../../src/actors/supervisor.ts";
 import { applied, PATIENT, Recorder, raftError, startCluster, temporaryFolder } from "./fixtures/cluster.ts";
 import type { LoopingOptions } from "./fixtures/looping.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** Long for calls that take some microseconds. */
 const stuckMs = 500;

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
 import {
   allFollow,
@@ -10,8 +10,6 @@ import {
   startCluster,
   startPatient,
 } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe("a cluster of three threads", () => {
   let supervisor: Supervisor;

@@ -1,10 +1,8 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import type { ClusterEvent, TraceStep } from "../../src/actors/protocol.ts";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
 import { until } from "../soak/load.ts";
 import { allUp, PATIENT, Recorder, startCluster } from "./fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 type TraceEvent = Extract<ClusterEvent, { type: "trace" }>;
 

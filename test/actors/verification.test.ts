@@ -1,6 +1,6 @@
 import { cpSync, existsSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { EventData } from "../../src/actors/protocol.ts";
 import { Supervisor } from "../../src/actors/supervisor.ts";
 import { Verification } from "../../src/actors/verification.ts";
@@ -11,9 +11,6 @@ import { appendSingles, lastBatch } from "../storage/fixtures/batches.ts";
 import { OPTIONS } from "../storage/fixtures/options.ts";
 import { withTables } from "../storage/fixtures/tables.ts";
 import { allUp, applied, Recorder, raftError, startCluster, temporaryFolder } from "./fixtures/cluster.ts";
-
-// Each verification starts a process, and the machine may be busy.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const knowsChildren = existsSync(`/proc/self/task/${process.pid}/children`);
 

@@ -113,7 +113,7 @@ test("--help says how it is used", async () => {
   expect(await run("--help")).toMatchObject({ code: 0, out: expect.stringContaining("--timeout") });
 });
 
-test("- reads from stdin", { timeout: 120_000 }, async () => {
+test("- reads from stdin", async () => {
   const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
   const child = spawn(process.execPath, ["--import", "tsx", main, "check", "-"], {
     stdio: ["pipe", "pipe", "inherit"],

@@ -7,9 +7,6 @@ import { inspect } from "../../src/cli/inspect.ts";
 import { UsageError } from "../../src/cli/usage.ts";
 import { until } from "../soak/load.ts";
 
-// Each store is read in a process of its own, and the machine may be busy.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const PATIENT = { timeoutMs: 60_000 };
 
 /** A cluster that was stopped, and one that is running. */

@@ -5,8 +5,6 @@ import { flotilla } from "../../src/cli/commands.ts";
 import { UsageError } from "../../src/cli/usage.ts";
 import { allUp, startCluster, temporaryFolder } from "../actors/fixtures/cluster.ts";
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 async function run(...args: string[]): Promise<{ code: number; out: string }> {
   const out: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => out.push(String(text)) > 0);

@@ -1,11 +1,9 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import type { SupervisorOptions } from "../../src/actors/options.ts";
 import type { Supervisor } from "../../src/actors/supervisor.ts";
 import { KvClient } from "../../src/kv/client.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 import { PATIENT, startPatient, temporaryFolder } from "../actors/fixtures/cluster.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 /** What is tested is what the peers make of their stores, and not whether these are sound. */
 function start(options: SupervisorOptions): Promise<Supervisor> {

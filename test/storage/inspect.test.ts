@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { EMPTY_SAVE } from "../../src/raft/effects.ts";
 import { forEachEntry } from "../../src/raft/entry.ts";
 import { seededRandom } from "../../src/raft/random.ts";
@@ -20,9 +20,6 @@ import { OPTIONS } from "./fixtures/options.ts";
 import { temporaryFolder } from "./fixtures/stores.ts";
 import { type Tables, withTables } from "./fixtures/tables.ts";
 import { startThread } from "./fixtures/thread.ts";
-
-// Each reading starts a process, and the machine may be busy.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 function folder(): string {
   const { path, remove } = temporaryFolder();

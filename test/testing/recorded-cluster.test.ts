@@ -97,7 +97,7 @@ it("What peers on threads do under crashes, partitions and loss replays step by 
   expect(count(({ call }) => call.kind === "effects" && (call.returned?.reads.length ?? 0) > 0)).toBeGreaterThan(0);
   expect(count(({ call }) => call.kind === "effects" && call.returned?.restore !== undefined)).toBeGreaterThan(0);
   expect(count(({ call }) => call.kind === "completeSnapshot")).toBeGreaterThan(0);
-}, 120_000);
+});
 
 it("A peer's first thread of a supervisor starts cold: no leader can be there; those that come after it do not", async () => {
   const directory = join(temporaryFolder(), "cluster");
@@ -119,7 +119,7 @@ it("A peer's first thread of a supervisor starts cold: no leader can be there; t
     expect(lives.filter(({ coldStart }) => coldStart)).toHaveLength(3);
     expect(lives.length).toBeGreaterThanOrEqual(5);
   }
-}, 60_000);
+});
 
 it("A peer whose record is there already does not start, and says which it is", async () => {
   const record = temporaryFolder();
@@ -148,4 +148,4 @@ it("A record can be read of a thread that is killed at any time, up to what anyb
   for (const life of records) replay(life);
   const conformance = checkConformance(records);
   expect(conformance.accepted || explainRejection(conformance.rejection)).toBe(true);
-}, 120_000);
+});

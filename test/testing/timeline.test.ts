@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { spawnCluster } from "../../src/testing/cluster.ts";
 import { timeline } from "../../src/testing/timeline.ts";
 
-test("A timeline has a column a peer, and in it what became of the peer", { timeout: 120_000 }, async () => {
+test("A timeline has a column a peer, and in it what became of the peer", async () => {
   const lines: string[] = [];
   const cluster = await spawnCluster({ snapshotEvery: 0, trace: true });
   const written = timeline(cluster, (line) => lines.push(line));

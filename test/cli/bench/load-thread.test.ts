@@ -6,8 +6,6 @@ import type { BenchContext } from "../../../src/cli/bench/bench.ts";
 import type { Load } from "../../../src/cli/bench/load.ts";
 import { startLoadThread } from "../../../src/cli/bench/load-thread.ts";
 
-vi.setConfig({ testTimeout: 120_000 });
-
 const LOAD: Load = { peers: 1, bytes: 16, outstanding: 2, durability: "process" };
 
 function context(signal = new AbortController().signal): BenchContext {

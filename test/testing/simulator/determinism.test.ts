@@ -6,7 +6,7 @@ import { Trace } from "../../../src/testing/simulator/trace.ts";
 
 const MAP = { createMachine: () => new KeyValueMap(), workload: undefined };
 
-describe("a seed decides everything", { timeout: 120_000 }, () => {
+describe("a seed decides everything", () => {
   it.each([1, 2, 3, 4, 5, 6])("seed %i comes to the same twice", async (seed) => {
     const plan = drawPlan(seed, { forMs: 10_000 });
     expect(await runPlan(plan, MAP)).toEqual(await runPlan(plan, MAP));
