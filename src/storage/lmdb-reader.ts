@@ -3,6 +3,7 @@ import { InvariantError, RaftError } from "../raft/errors.ts";
 import { journalPointer, pendingWrites } from "./journaled.ts";
 import { brokenFile } from "./lmdb-records.ts";
 import { MAX_TABLES, pageOf, type Tables } from "./lmdb-tables.ts";
+import { loadLmdb } from "./load-lmdb.ts";
 import { keyBytes, keyText } from "./machine-keys.ts";
 import { Overlaid } from "./overlaid.ts";
 import type { NumberedTable, ReadableRecords, Table } from "./records.ts";
@@ -25,7 +26,7 @@ export interface RecordReader extends ReadableRecords {
  * not end; whatever else LMDB and the file system throw.
  */
 export async function openForReading(path: string, isShared = true): Promise<RecordReader> {
-  const { open } = await import("lmdb");
+  const { open } = loadLmdb();
   const openRoot = () =>
     orBroken(() =>
       open<Uint8Array, string | number>({

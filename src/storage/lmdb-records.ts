@@ -4,6 +4,7 @@ import { corrupt } from "./codec.ts";
 import type { Gate } from "./gate.ts";
 import { dataFile, sync } from "./lmdb-file.ts";
 import { MAX_TABLES, openTables, pageOf, type Tables } from "./lmdb-tables.ts";
+import { loadLmdb } from "./load-lmdb.ts";
 import { keyBytes, keyText } from "./machine-keys.ts";
 import type { FrozenTable, NumberedTable, Records, RecordWrite } from "./records.ts";
 import { noRoom } from "./room.ts";
@@ -28,7 +29,7 @@ export interface EnvironmentOptions {
 
 /** What is in the tables, to read and to write; they are made if need be. A store may have more in its journal. */
 export async function openEnvironment({ path, durability, gate }: EnvironmentOptions): Promise<Records> {
-  const { open, ABORT } = await import("lmdb");
+  const { open, ABORT } = loadLmdb();
   /** Runs a native call inside the gate, and tells a broken file from a failing disk. */
   const native = <T>(call: () => T): T => {
     try {
