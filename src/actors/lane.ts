@@ -43,7 +43,7 @@ export interface Call {
   readonly minIndex: number;
   /** Called when the command is in the leader's log. */
   readonly onAppended: ((at: { index: number; term: number }) => void) | undefined;
-  /** Its number in the lane that it was sent by; 0 before. */
+  /** Its number in the lane that it was sent by; below 0, its place among those that wait to be sent, counted from -1 down. */
   id: number;
 }
 
@@ -70,7 +70,8 @@ export class Lane<Called extends Call = Call> {
   readonly #port: MessagePort;
   readonly #owner: LaneOwner<Called>;
   readonly #ring: () => void;
-  #unsent: Called[] = [];
+  /** What is handed over at the end of this turn, each call at its place; undefined: it was forgotten. */
+  #unsent: (Called | undefined)[] = [];
   /** By the number that each call has in this lane. */
   readonly #sent = new Numbered<Called>();
   /** How large the calls are that the peer has not answered, and nobody waits for any more. */
@@ -114,8 +115,8 @@ export class Lane<Called extends Call = Call> {
   /** Hands a call over at the end of this turn of the event loop. */
   add(call: Called): void {
     if (this.#unsent.length === 0) setImmediate(() => this.#flush());
-    call.id = 0;
     this.#unsent.push(call);
+    call.id = -this.#unsent.length;
   }
 
   /** The caller does not wait for this call any more. @returns whether the peer may have got it. */
@@ -128,7 +129,8 @@ export class Lane<Called extends Call = Call> {
       if (call.kind !== "propose") this.#post({ kind: "cancel", id: call.id });
       return true;
     }
-    this.#unsent = this.#unsent.filter((other) => other !== call);
+    const place = -call.id - 1;
+    if (this.#unsent[place] === call) this.#unsent[place] = undefined;
     return false;
   }
 
@@ -137,8 +139,7 @@ export class Lane<Called extends Call = Call> {
   }
 
   #flush(): void {
-    const calls = this.#unsent;
-    this.#unsent = [];
+    const calls = this.#takeUnsent();
     let at = 0;
     while (at < calls.length) {
       const first = calls[at];
@@ -185,6 +186,12 @@ export class Lane<Called extends Call = Call> {
     return at;
   }
 
+  #takeUnsent(): readonly Called[] {
+    const unsent = this.#unsent;
+    this.#unsent = [];
+    return unsent.filter((call) => call !== undefined);
+  }
+
   #post(request: LaneRequest, ...transfer: ArrayBufferLike[]): void {
     this.#port.postMessage(request, transfer as ArrayBuffer[]);
   }
@@ -192,9 +199,8 @@ export class Lane<Called extends Call = Call> {
   #onClose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const unsent = this.#unsent;
+    const unsent = this.#takeUnsent();
     const sent = this.#sent.values();
-    this.#unsent = [];
     this.#sent.clear();
     this.#owner.onClosed(this, unsent, sent);
     this.#resolveClosed();

@@ -33,6 +33,11 @@ async function turns(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
+/** An `expect` that does not take fifty microseconds. */
+function expectThat(holds: boolean): void {
+  if (!holds) throw new Error("a call that was not sent is said to be with the peer");
+}
+
 const results = (...values: unknown[]) => encodeResults(values.map((result) => ({ result, threw: undefined })));
 
 describe("a lane", () => {
@@ -165,6 +170,30 @@ describe("a lane", () => {
     await turns();
     expect(heard).toEqual([]);
     expect(requests).toHaveLength(1);
+  });
+
+  it("sends a call once that was forgotten, and added again before any was sent", async () => {
+    const { lane, requests } = setUp();
+    const [first, second] = [call("propose"), call("propose")];
+    lane.add(first);
+    lane.add(second);
+    lane.forget(first);
+    lane.add(first);
+    await turns();
+    expect(requests).toMatchObject([{ kind: "propose", firstId: 1, count: 2 }]);
+    expect([second.id, first.id]).toEqual([1, 2]);
+  });
+
+  it("forgets very many calls that were not sent, each without looking at the others", async () => {
+    const { lane, requests, heard } = setUp();
+    const calls = Array.from({ length: 100_000 }, () => call("propose"));
+    for (const one of calls) lane.add(one);
+    // A hundred seconds and more, if each went through all of them.
+    for (const one of calls.slice(0, -1)) expectThat(!lane.forget(one));
+    lane.end();
+    expect(heard).toEqual([["closed", 1, 0]]);
+    await turns();
+    expect(requests).toEqual([]);
   });
 
   it("tells what was handed over and what was not when the peer's thread ends, after its last words", async () => {
