@@ -5,8 +5,8 @@ import type { Restoration } from "../machine/state-machine.ts";
 import type { SnapshotInfo } from "../raft/effects.ts";
 
 /**
- * What a snapshot that is coming in makes of the state, aside, chunk by chunk (§7). Taken in at once when it was complete, a state of
- * 170 MB was a turn of a second in which the peer heard nobody.
+ * What a snapshot that is coming in makes of the state, aside, chunk by chunk (§7). Taken in at once when it was complete, a
+ * state of 170 MB was a turn of a second in which the peer heard nobody.
  */
 export class IncomingState {
   readonly info: SnapshotInfo;
@@ -18,7 +18,10 @@ export class IncomingState {
     this.#machine = machine.beginRestore();
   }
 
-  /** Takes in the next chunk, and keeps it. @throws what the machine throws, or Error for bytes that are no snapshot. It is of no use any more, then. */
+  /**
+   * Takes in the next chunk, and keeps it.
+   * @throws what the machine throws, or Error for bytes that are no snapshot. All of this is of no use any more, then.
+   */
   add(chunk: Uint8Array): void {
     const part = this.#content.add(chunk);
     if (part.byteLength > 0) this.#machine.add(part);

@@ -161,8 +161,8 @@ export class Replica {
   }
 
   /**
-   * A chunk is set aside in the store: the state is begun of it, if it is of a snapshot that is coming in. Whatever is wrong with that
-   * shows when it is restored, from the store.
+   * A chunk is set aside in the store: the state is begun of it, if it is of a snapshot that is coming in. Whatever is wrong with
+   * that shows when it is restored, from the store.
    */
   prepare({ number, data, of: info }: SnapshotChunk): void {
     if (number === 0) this.#incoming = this.#begin(info);
@@ -174,16 +174,20 @@ export class Replica {
       incoming.add(data.slice());
     } catch {
       this.#incoming = undefined;
+    } finally {
+      this.#calls.leave();
     }
-    this.#calls.leave();
   }
 
   #begin(info: SnapshotInfo | undefined): IncomingState | undefined {
     if (info === undefined || this.#gradual === undefined || info.version > this.version) return undefined;
+    this.#calls.enter("restore", info.index);
     try {
       return new IncomingState(info, this.#gradual);
     } catch {
       return undefined;
+    } finally {
+      this.#calls.leave();
     }
   }
 

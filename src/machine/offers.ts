@@ -6,10 +6,12 @@ export type EncodedMachine = Required<Pick<StateMachine, "applyEncoded">>;
 /** A machine that takes snapshots in chunk by chunk. */
 export type GradualMachine = Required<Pick<StateMachine, "beginRestore">>;
 
+/** Whether the machine takes commands as bytes, and comes to the same by that as by `apply`. */
 export function takesEncoded(machine: object): machine is EncodedMachine {
   return offers(machine, "applyEncoded", "apply");
 }
 
+/** Whether the machine takes snapshots in chunk by chunk, and comes to the same by that as by `restore`. */
 export function restoresGradually(machine: object): machine is GradualMachine {
   return offers(machine, "beginRestore", "restore");
 }

@@ -41,8 +41,8 @@ export interface StateMachine<Command = unknown, Result = unknown, Query = unkno
    */
   restore(chunks: Iterable<Uint8Array>): void;
   /**
-   * Begins to take in a snapshot whose chunks come one by one, with commands and queries in between: for a machine with a large
-   * state. Without it a follower that is sent a snapshot calls `restore` when all of it is there, and hears nobody until that
+   * Begins to take in a snapshot whose chunks come one by one, with commands and queries in between: for a machine with a
+   * large state. Without it a follower that is sent a snapshot calls `restore` when all of it is there, and hears nobody until that
    * returns. It has to come to the same. A subclass that overrides `restore` has to override this too, or it is not asked.
    */
   beginRestore?(): Restoration;
