@@ -22,6 +22,7 @@ import {
   type TraceStep,
 } from "./protocol.ts";
 import { packQueries, QUERY_OVERHEAD_BYTES } from "./queries.ts";
+import { withoutStack } from "./without-stack.ts";
 
 /** Queries that leave together are answered together: so few that their answers fit into memory, however large each is. */
 const MOST_QUERIES_TOGETHER = 64;
@@ -264,7 +265,11 @@ export class Lane<Called extends Call = Call> {
     for (let id = firstId; id < firstId + count; id++) {
       this.#clear(id);
       const call = this.#sent.take(id);
-      if (call !== undefined) this.#owner.onRefused(call, fromErrorData(error));
+      if (call !== undefined)
+        this.#owner.onRefused(
+          call,
+          withoutStack(() => fromErrorData(error)),
+        );
     }
   }
 }

@@ -20,7 +20,7 @@ interface Waiter {
 export class Leaders<Route extends Pick<Lane, "peer">> {
   /** Whom the peer of each lane takes for the leader. */
   readonly #views = new Map<Route, { readonly term: number; readonly leader: PeerId | undefined }>();
-  #waiters: Waiter[] = [];
+  readonly #waiters = new Set<Waiter>();
   #current: Leader<Route> | undefined;
   /** The latest term in which a leader was known. */
   #latestTerm = 0;
@@ -65,18 +65,19 @@ export class Leaders<Route extends Pick<Lane, "peer">> {
         },
       };
       const onAbort = () => {
-        this.#waiters = this.#waiters.filter((other) => other !== waiter);
+        this.#waiters.delete(waiter);
         if (signal !== undefined) reject(aborted(signal));
       };
       whenAborted(signal, onAbort);
-      this.#waiters.push(waiter);
+      this.#waiters.add(waiter);
     });
   }
 
   /** Nobody leads any more: those who wait are told why. */
   end(error: RaftError): void {
     this.#ended = error;
-    for (const { reject } of this.#waiters.splice(0)) reject(error);
+    for (const { reject } of this.#waiters) reject(error);
+    this.#waiters.clear();
   }
 
   #find(): Leader<Route> | undefined {
@@ -90,7 +91,8 @@ export class Leaders<Route extends Pick<Lane, "peer">> {
     const before = this.#current;
     this.#current = found;
     if (found === undefined || (before?.lane === found.lane && before.term === found.term)) return undefined;
-    for (const { resolve } of this.#waiters.splice(0)) resolve(found.peer);
+    for (const { resolve } of this.#waiters) resolve(found.peer);
+    this.#waiters.clear();
     return found;
   }
 }

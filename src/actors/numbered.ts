@@ -64,6 +64,14 @@ export class Numbered<Item> {
     return item;
   }
 
+  /** Takes out the item with the lowest number, if there is one. */
+  takeFirst(): Item | undefined {
+    for (const { number, items, count } of this.#blocks.values()) {
+      if (count > 0) return this.take(number * ITEMS_A_BLOCK + items.findIndex((item) => item !== undefined));
+    }
+    return undefined;
+  }
+
   /** Takes all out. */
   clear(): void {
     this.#blocks.clear();

@@ -2,12 +2,13 @@ import { performance } from "node:perf_hooks";
 import type { MessagePort } from "node:worker_threads";
 import type { Applied } from "../machine/apply.ts";
 import { type ByteRange, rangeBytes } from "../raft/entry.ts";
-import { RaftError } from "../raft/errors.ts";
+import type { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { forgetAbort, whenAborted } from "./abort.ts";
-import { aborted, doubted, machineThrew, timedOut, unknownOutcome } from "./call-errors.ts";
+import { aborted, callError, doubted, machineThrew, timedOut, unknownOutcome } from "./call-errors.ts";
 import { invalidTimeout } from "./call-options.ts";
 import type { ClientNetwork } from "./client-network.ts";
+import { nextLook } from "./deadlines.ts";
 import { type Call, Lane, type LaneOwner } from "./lane.ts";
 import { type Leader, Leaders } from "./leaders.ts";
 import { CallMeter, type CallOutcome } from "./meter.ts";
@@ -94,7 +95,7 @@ export class Proposer implements LaneOwner<Waiting> {
     const refusal = this.#refusal(data, options);
     if (refusal !== undefined) {
       this.calls.settled(kind === "propose" ? "propose" : "query", "not-applied", startedAt);
-      return Promise.reject(refusal);
+      return rejectedSoon(refusal);
     }
     return new Promise((resolve, reject) => {
       const { to, timeoutMs, signal, onAppended, client, via, inSession = false, minIndex = 0 } = options;
@@ -170,7 +171,7 @@ export class Proposer implements LaneOwner<Waiting> {
     const { waitingBytes } = this;
     if (waitingBytes + bytes + CALL_OVERHEAD_BYTES * others <= this.#maxPendingBytes) return undefined;
     const message = `${waitingBytes} bytes of calls are waiting already, of ${this.#maxPendingBytes} allowed`;
-    return new RaftError("ERR_OVERLOADED", message);
+    return callError("ERR_OVERLOADED", message);
   }
 
   /** Resolves with the peer that leads, as soon as one does. */
@@ -228,7 +229,7 @@ export class Proposer implements LaneOwner<Waiting> {
     this.#follow(this.#leaders.onClosed(lane));
     for (const call of unsent) this.#route(call);
     for (const call of sent) {
-      const cause = new RaftError("ERR_PEER_DOWN", `${lane.peer} ended before it answered`, { outcome: "unknown" });
+      const cause = callError("ERR_PEER_DOWN", `${lane.peer} ended before it answered`, { outcome: "unknown" });
       if (call.inSession) this.#handOn(call);
       else if (call.kind === "propose")
         this.#fail(call, unknownOutcome(`${lane.peer} ended before it answered`, cause));
@@ -249,7 +250,7 @@ export class Proposer implements LaneOwner<Waiting> {
     const fate = lane === undefined ? "blocked" : this.#network.fate(call.client, lane.peer);
     if (this.#ended !== undefined) this.#fail(call, this.#ended);
     else if (lane === undefined && call.to !== undefined) {
-      this.#fail(call, new RaftError("ERR_PEER_DOWN", `${call.to} is not running`));
+      this.#fail(call, callError("ERR_PEER_DOWN", `${call.to} is not running`));
     } else if (lane === undefined || (fate === "blocked" && call.to === undefined)) {
       call.lane = undefined;
       this.#unrouted.add(call);
@@ -266,7 +267,7 @@ export class Proposer implements LaneOwner<Waiting> {
     if (this.#lanes.get(lane.peer) !== lane) this.#route(call);
     else if (lane.abandonedBytes + rangeBytes(call.data) > this.#maxPendingBytes) {
       const message = `${lane.peer} has not answered ${lane.abandonedBytes} bytes of calls that were given up`;
-      this.#fail(call, new RaftError("ERR_OVERLOADED", message));
+      this.#fail(call, callError("ERR_OVERLOADED", message));
     } else {
       call.lane = lane;
       lane.add(call);
@@ -354,13 +355,22 @@ export class Proposer implements LaneOwner<Waiting> {
 
   #expire(): void {
     const now = performance.now();
-    let next = Number.POSITIVE_INFINITY;
+    const overdue: Waiting[] = [];
+    let earliest = Number.POSITIVE_INFINITY;
     for (const call of this.#waiting.values()) {
       const deadline = call.startedAt + call.timeoutMs;
-      if (deadline > now) next = Math.min(next, deadline);
-      else this.#giveUp(call, timedOut(call));
+      if (deadline > now) earliest = Math.min(earliest, deadline);
+      else overdue.push(call);
     }
     this.#timerAt = Number.POSITIVE_INFINITY;
-    if (next < Number.POSITIVE_INFINITY) this.#armTimer(next);
+    if (earliest < Number.POSITIVE_INFINITY) this.#armTimer(nextLook(earliest, now));
+    for (const call of overdue) this.#giveUp(call, timedOut(call));
   }
+}
+
+/** By when the caller listens: Node keeps a list of promises that are rejected before, which takes longer than all else here. */
+function rejectedSoon(error: RaftError): Promise<never> {
+  return Promise.resolve().then(() => {
+    throw error;
+  });
 }

@@ -1,4 +1,6 @@
-import type { RaftError } from "../raft/errors.ts";
+import { performance } from "node:perf_hooks";
+import { RaftError } from "../raft/errors.ts";
+import { forgetAbort } from "./abort.ts";
 import type { Proposed } from "./peer-handle.ts";
 
 /** What the cluster knows the session by. It has a new one when it was idle for long, or has expired. */
@@ -16,7 +18,11 @@ export interface Command {
   readonly deadline: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  readonly settle: (result: Proposed | RaftError) => void;
+  readonly resolve: (result: Proposed<never>) => void;
+  readonly reject: (error: RaftError) => void;
+  onAbort: (() => void) | undefined;
+  /** While it has no sequence number: its number among those that wait for one. */
+  place: number;
   sequence: number;
   /** The caller has its result or error. */
   isSettled: boolean;
@@ -32,4 +38,41 @@ export interface Command {
   backoffMs: number;
   /** Of one that is under way: when it is taken for lost; of others: when they may be sent again. */
   retryAt: number;
+}
+
+/** The wait before an attempt that follows a refusal; it doubles each time. */
+export const BACKOFF_MS = [5, 250] as const;
+
+/** A command that was proposed just now. */
+export function newCommand(
+  given: Pick<Command, "data" | "timeoutMs" | "signal" | "retryMs" | "resolve" | "reject">,
+): Command {
+  const { data, timeoutMs, signal, retryMs, resolve, reject } = given;
+  return {
+    data,
+    deadline: performance.now() + timeoutMs,
+    timeoutMs,
+    signal,
+    resolve,
+    reject,
+    onAbort: undefined,
+    place: 0,
+    sequence: 0,
+    isSettled: false,
+    isAnswered: false,
+    isUnderWay: false,
+    attempt: 0,
+    isDoubtful: false,
+    retryMs,
+    backoffMs: BACKOFF_MS[0],
+    retryAt: 0,
+  };
+}
+
+/** Tells the caller. */
+export function settle(command: Command, result: Proposed | RaftError): void {
+  command.isSettled = true;
+  if (command.onAbort !== undefined) forgetAbort(command.signal, command.onAbort);
+  if (result instanceof RaftError) command.reject(result);
+  else command.resolve(result as Proposed<never>);
 }

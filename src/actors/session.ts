@@ -6,12 +6,14 @@ import { MAX_RESULTS, packOpenSession, packSessionCommand } from "../machine/ses
 import { wholeOf } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
-import { forgetAbort, whenAborted } from "./abort.ts";
+import { whenAborted } from "./abort.ts";
 import { askPatiently } from "./ask-patiently.ts";
-import { aborted, causeOf, expired, overdue, verdict } from "./call-errors.ts";
+import { aborted, callError, causeOf, expired, overdue, verdict } from "./call-errors.ts";
 import { invalidFreshness, invalidTimeout } from "./call-options.ts";
+import { nextLook } from "./deadlines.ts";
+import { Numbered } from "./numbered.ts";
 import type { Proposed, QueryOptions, WaitOptions } from "./peer-handle.ts";
-import type { Command, Opened } from "./session-command.ts";
+import { BACKOFF_MS, type Command, newCommand, type Opened, settle } from "./session-command.ts";
 import type { SessionHost, SessionOptions } from "./session-options.ts";
 import type { CallResult } from "./waiting-call.ts";
 
@@ -20,8 +22,6 @@ const HOUR_MS = 3_600_000;
 const MOST_PATIENCE = 8;
 /** The same of a session that is opened: what came of an attempt that was given up is not known any more. */
 const MOST_PATIENCE_TO_OPEN = 64;
-/** The wait before an attempt that follows a refusal; it doubles each time. */
-const BACKOFF_MS = [5, 250] as const;
 /** So much is sent without an answer, but at least one command: to each new leader all of it goes again. */
 const WINDOW_BYTES = 8 << 20;
 const NOTHING = new Uint8Array();
@@ -43,7 +43,9 @@ export class Session {
   readonly #via: ReadonlySet<PeerId> | undefined;
   readonly #expireMs: number;
   /** Not numbered yet: the session is being opened, or has as many commands under way as it may. */
-  #waiting: Command[] = [];
+  readonly #waiting = new Numbered<Command>();
+  /** Of those that are not under way, none has an earlier one. */
+  #earliestDeadline = Number.POSITIVE_INFINITY;
   /** Of all commands that are not under way, be it for the first time or again. */
   #heldBytes = 0;
   /** Of those that are numbered. */
@@ -90,23 +92,16 @@ export class Session {
     const invalid = invalidTimeout(timeoutMs);
     if (invalid !== undefined) throw invalid;
     if (signal?.aborted) throw aborted(signal);
-    const overloaded = this.#host.proposer.overloaded(this.#heldBytes + data.byteLength, this.#waiting.length);
+    const overloaded = this.#host.proposer.overloaded(this.#heldBytes + data.byteLength, this.#waiting.size);
     if (overloaded !== undefined) throw overloaded;
     return new Promise<Proposed<Result>>((resolve, reject) => {
-      const onAbort = () => !entry.isUnderWay && this.#giveUp(entry, "ERR_ABORTED", "the call was aborted");
-      const entry: Command = {
-        ...{ data, timeoutMs, signal, sequence: 0, retryAt: 0, backoffMs: BACKOFF_MS[0], retryMs: this.#host.retryMs },
-        ...{ isSettled: false, isAnswered: false, isUnderWay: false, attempt: 0, isDoubtful: false },
-        deadline: performance.now() + timeoutMs,
-        settle: (result) => {
-          entry.isSettled = true;
-          forgetAbort(signal, onAbort);
-          if (result instanceof RaftError) reject(result);
-          else resolve(result as Proposed<Result>);
-        },
-      };
-      whenAborted(signal, onAbort);
-      this.#waiting.push(entry);
+      const command = newCommand({ data, timeoutMs, signal, retryMs: this.#host.retryMs, resolve, reject });
+      if (signal !== undefined) {
+        command.onAbort = () => !command.isUnderWay && this.#giveUp(command, "ERR_ABORTED", "the call was aborted");
+        whenAborted(signal, command.onAbort);
+      }
+      command.place = this.#waiting.add(command);
+      this.#earliestDeadline = Math.min(this.#earliestDeadline, command.deadline);
       this.#heldBytes += data.byteLength;
       this.#schedule();
     });
@@ -158,15 +153,15 @@ export class Session {
   /** Sends what may be sent, in order: what was sent before and must be sent again, then what waits. */
   #pump(): void {
     const now = performance.now();
-    this.#dropOverdue(now);
+    if (now >= this.#earliestDeadline) this.#dropOverdue(now);
     const opened = this.#usable();
     if (opened === undefined) {
-      if (this.#waiting.length > 0) this.#open();
+      if (this.#waiting.size > 0) this.#open();
     } else {
       this.#takeForLost(opened, now);
       const { window } = opened;
       while (window.length < MAX_RESULTS && this.#windowBytes < WINDOW_BYTES) {
-        const next = this.#waiting.shift();
+        const next = this.#waiting.takeFirst();
         if (next === undefined) break;
         this.#windowBytes += next.data.byteLength;
         next.sequence = opened.nextSequence++;
@@ -188,7 +183,7 @@ export class Session {
     const now = Date.now();
     const isIdle = this.#opened?.window.every(({ isSettled }) => isSettled);
     if (isIdle && now - this.#lastUsed > this.#expireMs / 2) this.#opened = undefined;
-    if (this.#waiting.length > 0) this.#lastUsed = now;
+    if (this.#waiting.size > 0) this.#lastUsed = now;
     return this.#opened;
   }
 
@@ -213,7 +208,7 @@ export class Session {
       },
       (error: RaftError) => {
         this.#isOpening = false;
-        if (error.code === "ERR_STOPPED") for (const command of this.#takeWaiting()) command.settle(error);
+        if (error.code === "ERR_STOPPED") for (const command of this.#takeWaiting()) settle(command, error);
         else setTimeout(() => this.#pump(), BACKOFF_MS[0]);
       },
     );
@@ -244,8 +239,7 @@ export class Session {
   #takeForLost({ window }: Opened, now: number): void {
     for (const command of window) {
       if (!command.isUnderWay || command.retryAt > now) continue;
-      this.#setUnderWay(command, false);
-      command.isDoubtful = true;
+      this.#callBack(command);
       command.retryMs = Math.min(this.#host.retryMs * MOST_PATIENCE, command.retryMs * 2);
     }
   }
@@ -256,6 +250,13 @@ export class Session {
       to: undefined,
       onAppended: undefined,
     });
+  }
+
+  /** What became of the attempt that is under way is not waited for. */
+  #callBack(command: Command): void {
+    this.#setUnderWay(command, false);
+    command.isDoubtful = true;
+    if (!command.isSettled) this.#earliestDeadline = Math.min(this.#earliestDeadline, command.deadline);
   }
 
   #setUnderWay(command: Command, isUnderWay: boolean): void {
@@ -277,10 +278,10 @@ export class Session {
     this.#setUnderWay(command, false);
     this.#dropData(command);
     command.isAnswered = true;
-    if (!command.isSettled) command.settle(result);
+    if (!command.isSettled) settle(command, result);
     const { window } = opened;
     while (window[0]?.isAnswered) window.shift();
-    if (this.#waiting.length > 0) this.#schedule();
+    if (this.#waiting.size > 0) this.#schedule();
   }
 
   #failed(opened: Opened, command: Command, attempt: number, error: RaftError): void {
@@ -303,7 +304,7 @@ export class Session {
     }
     const isOverdue = performance.now() >= command.deadline;
     if (!command.isSettled && (isOverdue || command.signal?.aborted)) {
-      command.settle(verdict(command.isDoubtful, isOverdue ? overdue(command.timeoutMs, error) : causeOf(error)));
+      settle(command, verdict(command.isDoubtful, isOverdue ? overdue(command.timeoutMs, error) : causeOf(error)));
       this.#dropData(command);
     }
     if (this.#opened !== opened) {
@@ -327,8 +328,7 @@ export class Session {
     for (const earlier of window) {
       if (earlier.sequence >= sequence) return;
       if (!earlier.isUnderWay || earlier.attempt > attempt) continue;
-      this.#setUnderWay(earlier, false);
-      earlier.isDoubtful = true;
+      this.#callBack(earlier);
     }
   }
 
@@ -345,42 +345,41 @@ export class Session {
   /** The caller of a command that is not under way waits no longer. Its number stays taken, for nothing. */
   #giveUp(command: Command, code: "ERR_ABORTED" | "ERR_TIMEOUT", message: string): void {
     const { signal } = command;
-    const cause = new RaftError(code, message, signal?.aborted ? { cause: signal.reason } : {});
-    command.settle(verdict(command.isDoubtful, cause));
-    if (command.sequence === 0) this.#waiting = this.#waiting.filter((other) => other !== command);
+    const cause = callError(code, message, signal?.aborted ? { cause: signal.reason } : {});
+    settle(command, verdict(command.isDoubtful, cause));
+    if (command.sequence === 0) this.#waiting.take(command.place);
     this.#dropData(command);
   }
 
   #takeWaiting(): Command[] {
-    const taken = this.#waiting;
-    this.#waiting = [];
+    const taken = this.#waiting.values();
+    this.#waiting.clear();
     for (const command of taken) this.#dropData(command);
     return taken;
   }
 
   /** Those under way find out by themselves. */
-  #idle(): Command[] {
-    const window = this.#opened?.window ?? [];
-    return [...window.filter(({ isSettled, isUnderWay }) => !isSettled && !isUnderWay), ...this.#waiting];
-  }
-
   #dropOverdue(now: number): void {
-    if (this.#waiting.length === 0 && (this.#opened?.window.length ?? 0) === 0) return;
-    for (const command of this.#idle()) {
-      if (command.deadline > now) continue;
-      this.#giveUp(command, "ERR_TIMEOUT", `not delivered within ${command.timeoutMs} ms`);
+    const overdue: Command[] = [];
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const command of [...(this.#opened?.window ?? []), ...this.#waiting.values()]) {
+      if (command.isSettled) continue;
+      if (command.deadline > now) earliest = Math.min(earliest, command.deadline);
+      else if (!command.isUnderWay) overdue.push(command);
     }
+    this.#earliestDeadline = nextLook(earliest, now);
+    for (const command of overdue) this.#giveUp(command, "ERR_TIMEOUT", `not delivered within ${command.timeoutMs} ms`);
   }
 
   /** Comes back when a command may be sent again, or must not be waited for any longer. */
   #arm(now: number): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    let next = Number.POSITIVE_INFINITY;
-    for (const { sequence, retryAt, deadline } of this.#idle()) {
-      next = Math.min(next, deadline, sequence > 0 ? Math.max(retryAt, now + 1) : deadline);
+    let next = this.#waiting.size > 0 ? this.#earliestDeadline : Number.POSITIVE_INFINITY;
+    for (const { isUnderWay, isSettled, retryAt } of this.#opened?.window ?? []) {
+      if (isUnderWay) next = Math.min(next, retryAt);
+      else if (!isSettled) next = Math.min(next, this.#earliestDeadline, Math.max(retryAt, now + 1));
     }
-    for (const { isUnderWay, retryAt } of this.#opened?.window ?? []) if (isUnderWay) next = Math.min(next, retryAt);
     if (next === Number.POSITIVE_INFINITY) return;
     this.#timer = setTimeout(() => this.#pump(), Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(next - now))));
   }

@@ -70,7 +70,10 @@ export interface RaftErrorInfo {
   readonly firstIndex?: number | undefined;
 }
 
-/** Every error that flotilla makes. */
+/**
+ * Every error that flotilla makes. That of a call which fails later, or is too much, has no stack: to capture one takes longer
+ * than all else about it, and of the caller it would show nothing.
+ */
 export class RaftError extends Error {
   override readonly name = "RaftError";
   readonly code: RaftErrorCode;

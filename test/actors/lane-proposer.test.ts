@@ -291,7 +291,10 @@ describe("a proposer", () => {
     p1.leads(1, "p1");
     await turns();
     const [first, second] = [submit("propose"), raftError(submit("propose"))];
-    expect(await raftError(submit("propose"))).toMatchObject({ code: "ERR_OVERLOADED", outcome: "not-applied" });
+    const refusal = await raftError(submit("propose"));
+    expect(refusal).toMatchObject({ code: "ERR_OVERLOADED", outcome: "not-applied" });
+    // To capture a stack takes the time that is lacking.
+    expect(refusal.stack).toBe(`RaftError: ${refusal.message}`);
     await turns();
     p1.applies(1, 1, "ok");
     await first;
@@ -322,7 +325,7 @@ describe("a proposer", () => {
   it("lets go of what was given up while nobody led", async () => {
     const { proposer } = setUp({ maxPendingBytes: 2 << 20 });
     const before = bufferBytes();
-    for (let at = 0; at < 50; at++) {
+    for (let at = 0; at < 200; at++) {
       const abort = new AbortController();
       const options = { to: undefined, timeoutMs: Number.POSITIVE_INFINITY, onAppended: undefined, client: undefined };
       const call = raftError(
@@ -332,7 +335,7 @@ describe("a proposer", () => {
       expect((await call).code).toBe("ERR_ABORTED");
     }
     await turns();
-    expect((bufferBytes() - before) / (1 << 20)).toBeLessThan(25);
+    expect((bufferBytes() - before) / (1 << 20)).toBeLessThan(100);
   });
 
   it("settles everything when it is ended, and takes nothing from then on", async () => {

@@ -29,6 +29,11 @@ describe("numbered items", () => {
             twin.delete(-step);
             const [first] = twin.keys();
             if (first !== undefined && step % 2 === 0) twin.delete(items.take(first) ?? 0);
+            if (step % 3 === 0) {
+              const [lowest] = twin.values();
+              expect(items.takeFirst()).toBe(lowest);
+              if (lowest !== undefined) twin.delete(lowest);
+            }
             expect(items.size).toBe(twin.size);
           }
           expect(items.values()).toEqual([...twin.values()]);

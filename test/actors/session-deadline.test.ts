@@ -203,3 +203,50 @@ it("sends no more than 8 MiB without an answer, and goes on with each answer", a
   }
   expect((await Promise.all(calls)).map(({ result }) => result)).toEqual(calls.map((_, at) => at + 1));
 });
+
+it("gives up very many commands that wait, for their deadlines or for a signal, each without a look at all others", async () => {
+  const host: SessionHost = {
+    ...HOST,
+    // The session is being opened for ever.
+    proposer: { overloaded: () => undefined, submit: () => new Promise(() => {}) },
+  };
+  const session = new Session(host, {});
+  const given = new AbortController();
+  const codes = new Map<string, number>();
+  const count = (error: RaftError) => codes.set(error.code, (codes.get(error.code) ?? 0) + 1);
+  const calls = Array.from({ length: 150_000 }, (_, number) =>
+    session.propose(number, number % 2 ? { timeoutMs: 500 } : { signal: given.signal }).catch(count),
+  );
+  // Minutes, if each went through all of them.
+  given.abort();
+  await Promise.all(calls);
+  expect(codes).toEqual(
+    new Map([
+      ["ERR_ABORTED", 75_000],
+      ["ERR_TIMEOUT", 75_000],
+    ]),
+  );
+});
+
+it("sends very many commands in the order of their calls, each once", async () => {
+  const sent: number[] = [];
+  const host: SessionHost = {
+    ...HOST,
+    proposer: {
+      overloaded: () => undefined,
+      async submit(_kind, data): Promise<CallResult> {
+        const { session, sequence } = readSessionHeader(data.bytes);
+        if (session === 0) return { index: 7, term: 1, result: 7 };
+        sent.push(sequence);
+        return { index: 7 + sequence, term: 1, result: sequence };
+      },
+    },
+  };
+  const session = new Session(host, {});
+  const results = await Promise.all(
+    Array.from({ length: 60_000 }, (_, number) => session.propose<number>(number, { timeoutMs: 60_000 })),
+  );
+  const inOrder = Array.from({ length: 60_000 }, (_, number) => number + 1);
+  expect(results.map(({ result }) => result)).toEqual(inOrder);
+  expect(sent).toEqual(inOrder);
+});

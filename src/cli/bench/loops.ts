@@ -82,6 +82,12 @@ export async function closedLoop(
   }
 }
 
+/**
+ * Behind a stall, an open loop hears answers after each so many of the calls that are due: else what is made up for in one turn is
+ * a stall of its own, of which the next is longer.
+ */
+const MOST_AT_ONCE = 1_000;
+
 /** What an open loop tells of itself, beside what it has seen. */
 export interface OpenLoopRun extends LoopRun {
   /** How late the loop itself was: from when a call was due to when it was made. It is part of the latencies. */
@@ -105,9 +111,10 @@ export async function openLoop(call: Call, options: LoopOptions & { readonly rat
   const waiting = new Set<Promise<void>>();
   const begunAt = performance.now();
   const dueAt = (at: number) => begunAt + (at * 1_000) / options.rate;
-  const issue = () => {
+  const issue = (most: number) => {
     const now = performance.now();
-    for (let due = dueAt(made); due <= now; due = dueAt(++made)) {
+    const end = made + most;
+    for (let due = dueAt(made); due <= now && made < end; due = dueAt(++made)) {
       const own = phase;
       own.lateness.record(performance.now() - due);
       const answered = call(0, made).then(
@@ -124,9 +131,9 @@ export async function openLoop(call: Call, options: LoopOptions & { readonly rat
       answered.finally(() => waiting.delete(answered));
     }
   };
-  const timer = setInterval(issue, 1);
+  const timer = setInterval(issue, 1, MOST_AT_ONCE);
   const begin = () => {
-    issue();
+    issue(Number.POSITIVE_INFINITY);
     phase = newPhase();
   };
   const nextPhase = () => {
