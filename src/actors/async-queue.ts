@@ -1,6 +1,8 @@
+import { Fifo } from "../raft/fifo.ts";
+
 /** Values that are pushed at one side and pulled, one at a time, at the other. Holds what nobody has pulled yet. */
 export class AsyncQueue<Value> implements AsyncIterableIterator<Value> {
-  readonly #values: Value[] = [];
+  readonly #values = new Fifo<Value>();
   readonly #waiting: ((result: IteratorResult<Value, undefined>) => void)[] = [];
   readonly #onEnd: () => void;
   readonly #limit: number;
@@ -51,7 +53,7 @@ export class AsyncQueue<Value> implements AsyncIterableIterator<Value> {
   }
 
   async return(): Promise<IteratorResult<Value, undefined>> {
-    this.#values.length = 0;
+    this.#values.clear();
     this.end();
     return { done: true, value: undefined };
   }

@@ -1,3 +1,4 @@
+import { Fifo } from "../raft/fifo.ts";
 import type { Appended } from "../raft/raft.ts";
 import type { ErrorData, LaneReply } from "./protocol.ts";
 
@@ -28,7 +29,7 @@ export interface Answer {
  */
 export class PendingCommands<Result> {
   /** Ascending, none overlap. */
-  #queue: Waiting<Result>[] = [];
+  readonly #queue = new Fifo<Waiting<Result>>();
   /** Of earlier terms of this peer as a leader, when their indices were given away again. */
   #former: Waiting<Result>[] = [];
   #bytes = 0;
@@ -48,9 +49,9 @@ export class PendingCommands<Result> {
   /** @param bytes how large the commands are. */
   add(client: number, firstId: number, { firstIndex, lastIndex, term }: Appended, bytes: number): void {
     this.#bytes += bytes;
-    if ((this.#queue.at(-1)?.lastIndex ?? 0) >= firstIndex) {
-      this.#former.push(...this.#queue.filter((waiting) => waiting.lastIndex >= firstIndex));
-      this.#queue = this.#queue.filter((waiting) => waiting.lastIndex < firstIndex);
+    if ((this.#queue.last?.lastIndex ?? 0) >= firstIndex) {
+      for (const waiting of this.#queue) if (waiting.lastIndex >= firstIndex) this.#former.push(waiting);
+      this.#queue.keep((waiting) => waiting.lastIndex < firstIndex);
     }
     this.#queue.push({ client, firstId, firstIndex, lastIndex, term, bytes, results: [] });
   }
@@ -58,7 +59,7 @@ export class PendingCommands<Result> {
   /** The entry at `index`, of `term`, was applied, in order. Pushes what is to be told onto `answers`. */
   applied(index: number, term: number, result: Result, answers: Answer[]): void {
     if (term > this.#appliedTerm) this.#beginTerm(term, answers);
-    const head = this.#queue[0];
+    const head = this.#queue.first;
     if (head !== undefined && head.firstIndex <= index && this.#settle(head, index, term, result, answers)) {
       this.#queue.shift();
     }
@@ -71,7 +72,7 @@ export class PendingCommands<Result> {
 
   /** Tells of what was applied, when others that came with it are still to be. */
   takeResults(answers: Answer[]): void {
-    const head = this.#queue[0];
+    const head = this.#queue.first;
     if (head !== undefined) this.#tellResults(head, answers);
   }
 
@@ -107,7 +108,7 @@ export class PendingCommands<Result> {
   ): void {
     for (const waiting of [...this.#former, ...this.#queue].filter(which)) this.#giveUp(waiting, error, answers);
     this.#former = this.#former.filter((waiting) => !which(waiting));
-    this.#queue = this.#queue.filter((waiting) => !which(waiting));
+    this.#queue.keep((waiting) => !which(waiting));
   }
 
   /** Answers those that were applied with their results, and the others with an error. */

@@ -1,3 +1,4 @@
+import { Fifo } from "./fifo.ts";
 import type { Log } from "./log.ts";
 import type { RaftOptions } from "./options.ts";
 import type { Stored } from "./raft.ts";
@@ -42,7 +43,7 @@ export function initialState(
     commitNewsAt: Number.POSITIVE_INFINITY,
     round: 0,
     roundWanted: false,
-    waitingReads: [],
+    waitingReads: new Fifo(),
     roundTimes: [],
     unforwarded: [],
     forwarded: [],

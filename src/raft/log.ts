@@ -22,6 +22,9 @@ export interface StoredLog {
   readonly endPosition: number;
 }
 
+/** So much of the cache goes at once: to take one batch from before sixty thousand others moves all of them. */
+const EVICTED_PART = 1 / 64;
+
 /**
  * A peer's log (§5.3). The terms of all entries are in memory, as runs; of the entries themselves only the end, the
  * rest is in the store. What was appended or dropped and is not yet saved is remembered for the next save.
@@ -279,13 +282,15 @@ export class Log {
     return taken;
   }
 
-  /** Lets go of the oldest saved batches in memory while they take more than the cache may. */
+  /** Lets go of the oldest saved batches in memory when all take more than the cache may. */
   evict(): void {
+    if (this.#cachedBytes <= this.#cacheBytes) return;
     const firstUnsaved = this.#unsaved[0]?.firstIndex ?? this.#lastIndex + 1;
+    const enough = this.#cacheBytes * (1 - EVICTED_PART);
     let bytes = this.#cachedBytes;
     let count = 0;
     for (const batch of this.#cached) {
-      if (bytes <= this.#cacheBytes || batch.firstIndex >= firstUnsaved) break;
+      if (bytes <= enough || batch.firstIndex >= firstUnsaved) break;
       bytes -= batch.bytes.byteLength;
       count++;
     }

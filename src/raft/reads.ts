@@ -25,12 +25,10 @@ function knowsCommit(state: State): boolean {
 export function confirmReads(state: State): void {
   if (state.waitingReads.length === 0) return;
   if (!knowsCommit(state)) return;
-  for (const read of state.waitingReads) read.index ??= state.commitIndex;
-  while (true) {
-    const read = state.waitingReads[0];
-    if (read?.index === undefined || !isAcknowledged(state, read.round)) return;
+  for (let read = state.waitingReads.first; read !== undefined; read = state.waitingReads.first) {
+    if (!isAcknowledged(state, read.round)) return;
     state.waitingReads.shift();
-    const { id, from, index } = read;
+    const { id, from, index = state.commitIndex } = read;
     if (from === undefined) state.reads.push({ id, index });
     else answer(state, from, id, index);
   }
@@ -48,7 +46,7 @@ export function refuseReads(state: State): void {
     if (from === undefined) state.refusedReads.push(id);
     else answer(state, from, id, undefined);
   }
-  state.waitingReads = [];
+  state.waitingReads.clear();
 }
 
 function answer(state: State, to: PeerId, token: number, index: number | undefined): void {
@@ -116,7 +114,7 @@ export function onReadIndexReply(state: State, from: PeerId, { token, granted, i
 
 /** A process of a follower has ended, and with it the reads that it asked about. */
 export function forgetReadsOf(state: State, peer: PeerId): void {
-  state.waitingReads = state.waitingReads.filter(({ from }) => from !== peer);
+  state.waitingReads.keep(({ from }) => from !== peer);
 }
 
 // ---- the lease

@@ -1,5 +1,6 @@
 import type { HardState, Outgoing, ReleasedRead, SnapshotChunk, SnapshotInfo } from "./effects.ts";
 import type { Configuration } from "./entry.ts";
+import type { Fifo } from "./fifo.ts";
 import type { Log } from "./log.ts";
 import type { Message, PeerId } from "./message.ts";
 import type { RaftOptions } from "./options.ts";
@@ -16,7 +17,7 @@ export interface WaitingRead {
   /** The follower that asks; undefined: this peer does. */
   readonly from: PeerId | undefined;
   readonly round: number;
-  index: number | undefined;
+  readonly index: number | undefined;
 }
 
 /** Reads that a follower has asked its leader about together. */
@@ -80,7 +81,8 @@ export interface State {
   round: number;
   /** Reads came in that need a round of their own. */
   roundWanted: boolean;
-  waitingReads: WaitingRead[];
+  /** In the order of their rounds. */
+  readonly waitingReads: Fifo<WaitingRead>;
   /** When the latest rounds began; consecutive, and none that is too old to matter for a lease. */
   roundTimes: { readonly round: number; readonly at: number }[];
 

@@ -304,8 +304,25 @@ describe("the log (§5.3)", () => {
     expect(texts(pair.log.readOn(4, 5, 1_000))).toEqual(pair.twin.texts(4, 5));
   });
 
+  it("lets go of several batches at once when they are many, and of no more than a sixty-fourth too much", () => {
+    // Some 600 batches.
+    const pair = new Pair(64 << 10);
+    let evictions = 0;
+    for (let i = 0; i < 2_000; i++) {
+      const before = pair.evicted.length;
+      pair.append(1, false);
+      pair.save();
+      if (pair.evicted.length > before) evictions++;
+      const kept = pair.log.batchesFrom(pair.evicted.length + 2, Number.POSITIVE_INFINITY);
+      const bytes = kept.reduce((sum, batch) => sum + batch.bytes.byteLength, 0);
+      expect(bytes).toBeLessThanOrEqual(64 << 10);
+      if (evictions > 0) expect(bytes).toBeGreaterThan(62 << 10);
+    }
+    expect(pair.evicted.length / evictions).toBeGreaterThan(5);
+  });
+
   it("tells of each batch that it keeps in memory no longer, old or compacted, once and in order", () => {
-    const pair = new Pair(180);
+    const pair = new Pair(183);
     for (let i = 0; i < 5; i++) pair.append(1, false);
     expect(pair.evicted).toEqual([]);
     pair.save();
