@@ -93,7 +93,11 @@ export class Session {
     if (invalid !== undefined) throw invalid;
     if (signal?.aborted) throw aborted(signal);
     const overloaded = this.#host.proposer.overloaded(this.#heldBytes + data.byteLength, this.#waiting.size);
-    if (overloaded !== undefined) throw overloaded;
+    if (overloaded !== undefined) {
+      // By when the caller listens; see Proposer.submit.
+      await undefined;
+      throw overloaded;
+    }
     return new Promise<Proposed<Result>>((resolve, reject) => {
       const command = newCommand({ data, timeoutMs, signal, retryMs: this.#host.retryMs, resolve, reject });
       if (signal !== undefined) {
@@ -163,12 +167,15 @@ export class Session {
       while (window.length < MAX_RESULTS && this.#windowBytes < WINDOW_BYTES) {
         const next = this.#waiting.takeFirst();
         if (next === undefined) break;
+        if (next.deadline <= now) {
+          this.#giveUp(next, "ERR_TIMEOUT", `not delivered within ${next.timeoutMs} ms`);
+          continue;
+        }
         this.#windowBytes += next.data.byteLength;
         next.sequence = opened.nextSequence++;
         window.push(next);
       }
-      const isWanted = window.some(({ isSettled }) => !isSettled);
-      for (const command of isWanted ? window : []) {
+      for (const command of this.#isWanted(opened) ? window : []) {
         if (command.isAnswered || command.isUnderWay) continue;
         // What is behind it would only be refused for the gap.
         if (command.retryAt > now) break;
@@ -176,6 +183,11 @@ export class Session {
       }
     }
     this.#arm(now);
+  }
+
+  /** Whether anybody waits for what is in the window, or for room in it: then what was given up goes again too, as a number. */
+  #isWanted({ window }: Opened): boolean {
+    return this.#waiting.size > 0 || window.some(({ isSettled }) => !isSettled);
   }
 
   /** The session, if it can be taken for granted that the cluster still has it; not when it was idle for long. */
@@ -376,9 +388,14 @@ export class Session {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     let next = this.#waiting.size > 0 ? this.#earliestDeadline : Number.POSITIVE_INFINITY;
-    for (const { isUnderWay, isSettled, retryAt } of this.#opened?.window ?? []) {
-      if (isUnderWay) next = Math.min(next, retryAt);
-      else if (!isSettled) next = Math.min(next, this.#earliestDeadline, Math.max(retryAt, now + 1));
+    // Nothing is sent before the first that may be sent again.
+    let isFirst = this.#opened !== undefined && this.#isWanted(this.#opened);
+    for (const { isAnswered, isUnderWay, isSettled, retryAt } of this.#opened?.window ?? []) {
+      if (isAnswered) continue;
+      if (isUnderWay || isFirst) next = Math.min(next, isUnderWay ? retryAt : Math.max(retryAt, now + 1));
+      if (isUnderWay) continue;
+      isFirst = false;
+      if (!isSettled) next = Math.min(next, this.#earliestDeadline);
     }
     if (next === Number.POSITIVE_INFINITY) return;
     this.#timer = setTimeout(() => this.#pump(), Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(next - now))));

@@ -2,7 +2,7 @@ import { expect, it, onTestFinished, vi } from "vitest";
 import { Session } from "../../src/actors/session.ts";
 import type { SessionHost } from "../../src/actors/session-options.ts";
 import type { CallResult } from "../../src/actors/waiting-call.ts";
-import { readSessionHeader } from "../../src/machine/sessions.ts";
+import { MAX_RESULTS, readSessionHeader } from "../../src/machine/sessions.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 import { raftError } from "./fixtures/cluster.ts";
 
@@ -249,4 +249,31 @@ it("sends very many commands in the order of their calls, each once", async () =
   const inOrder = Array.from({ length: 60_000 }, (_, number) => number + 1);
   expect(results.map(({ result }) => result)).toEqual(inOrder);
   expect(sent).toEqual(inOrder);
+});
+
+it("goes on behind as many commands as may be under way that were all given up", async () => {
+  let isUp = false;
+  const host: SessionHost = {
+    ...HOST,
+    retryMs: 10,
+    proposer: {
+      overloaded: () => undefined,
+      submit(_kind, data, { timeoutMs }): Promise<CallResult> {
+        const { session, sequence } = readSessionHeader(data.bytes);
+        if (session === 0) return Promise.resolve({ index: 7, term: 1, result: 7 });
+        if (isUp) return Promise.resolve({ index: 7 + sequence, term: 1, result: sequence });
+        const error = new RaftError("ERR_UNKNOWN_OUTCOME", "no answer", { outcome: "unknown" });
+        return new Promise((_, reject) => setTimeout(reject, timeoutMs, error));
+      },
+    },
+  };
+  const session = new Session(host, {});
+  const outage = Array.from({ length: MAX_RESULTS }, (_, number) =>
+    raftError(session.propose(number, { timeoutMs: 50 })),
+  );
+  const outcomes = new Set((await Promise.all(outage)).map(({ outcome }) => outcome));
+  expect([...outcomes]).toEqual(["unknown"]);
+  isUp = true;
+  const later = session.propose("later", { timeoutMs: 20_000 });
+  expect(await later).toMatchObject({ result: MAX_RESULTS + 1 });
 });
