@@ -1,5 +1,3 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ClientNetwork } from "../../src/actors/client-network.ts";
@@ -10,6 +8,7 @@ import type { CallOptions } from "../../src/actors/waiting-call.ts";
 import { encodeResults, pack } from "../../src/machine/codec.ts";
 import { wholeOf } from "../../src/raft/entry.ts";
 import { RaftError } from "../../src/raft/errors.ts";
+import { bufferBytes } from "../machine/fixtures/buffer-bytes.ts";
 import { raftError } from "./fixtures/cluster.ts";
 
 /** A peer that a test plays: takes the proposer's requests, and answers as the test says. */
@@ -76,14 +75,6 @@ function setUp({ maxPendingBytes = 1_000_000 } = {}) {
       ...options,
     });
   return { proposer, leaders, start, submit, faults };
-}
-
-/** What is left when all that nobody holds has been collected. */
-function bufferBytes(): number {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  collect();
-  return process.memoryUsage().arrayBuffers;
 }
 
 async function turns(): Promise<void> {

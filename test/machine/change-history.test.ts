@@ -1,21 +1,12 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { ChangeHistory } from "../../src/machine/change-history.ts";
 import { packRecord } from "../../src/machine/key-value-record.ts";
 import { Chunk } from "../../src/machine/record-arena.ts";
 import { joinRecords } from "../../src/machine/records.ts";
+import { bufferBytes } from "./fixtures/buffer-bytes.ts";
 
 const MIB = 1 << 20;
 const all = () => true;
-
-/** What is left when all that nobody holds has been collected. */
-function bufferBytes(): number {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  collect();
-  return process.memoryUsage().arrayBuffers;
-}
 
 describe("the history of changes", () => {
   test("lets go of the values of changes that it has dropped, long before it has dropped many", () => {
