@@ -5,6 +5,9 @@ import type { Consistency } from "./protocol.ts";
 
 // What calls are given by people who may have no types to hold them to it.
 
+/** Those of a query, with what was not given as undefined. */
+export type GivenQueryOptions = { readonly [Name in keyof QueryOptions]?: QueryOptions[Name] | undefined };
+
 const CONSISTENCIES: readonly Consistency[] = ["linearizable", "lease", "local"];
 
 /** The error of a call that is to wait for what is no length of time. */
@@ -24,7 +27,7 @@ export function invalidRoute({ client, via }: { readonly client?: unknown; reado
 }
 
 /** The error of a query whose answer is to reflect what cannot be said. */
-export function invalidFreshness({ consistency, minIndex }: QueryOptions): RaftError | undefined {
+export function invalidFreshness({ consistency, minIndex }: GivenQueryOptions): RaftError | undefined {
   if (consistency !== undefined && !CONSISTENCIES.includes(consistency)) {
     const message = `consistency: expected one of ${CONSISTENCIES.join(", ")}, got ${inspect(consistency)}`;
     return new RaftError("ERR_INVALID_OPTION", message);

@@ -1,5 +1,5 @@
 import type { PeerId } from "../raft/message.ts";
-import type { QueryOptions } from "./peer-handle.ts";
+import type { GivenQueryOptions } from "./call-options.ts";
 import type { Proposer } from "./proposer.ts";
 import type { CallResult } from "./waiting-call.ts";
 
@@ -23,5 +23,5 @@ export interface SessionHost {
   /** How long an attempt may go unanswered before the command is sent again, in milliseconds; it doubles each time. */
   readonly retryMs: number;
   readonly defaultTimeoutMs: number;
-  readonly query: (query: unknown, options: QueryOptions, seen: number) => Promise<CallResult>;
+  readonly query: (query: unknown, options: GivenQueryOptions) => Promise<CallResult>;
 }

@@ -7,14 +7,14 @@ import { wholeOf } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { whenAborted } from "./abort.ts";
-import { askPatiently } from "./ask-patiently.ts";
 import { aborted, callError, causeOf, expired, overdue, verdict } from "./call-errors.ts";
-import { invalidFreshness, invalidTimeout } from "./call-options.ts";
+import { invalidTimeout } from "./call-options.ts";
 import { nextLook } from "./deadlines.ts";
 import { Numbered } from "./numbered.ts";
 import type { Proposed, QueryOptions, WaitOptions } from "./peer-handle.ts";
 import { BACKOFF_MS, type Command, newCommand, type Opened, settle } from "./session-command.ts";
 import type { SessionHost, SessionOptions } from "./session-options.ts";
+import { queryInSession } from "./session-query.ts";
 import type { CallResult } from "./waiting-call.ts";
 
 const HOUR_MS = 3_600_000;
@@ -121,15 +121,8 @@ export class Session {
     query: unknown,
     options: Omit<QueryOptions, "client"> = {},
   ): Promise<{ readonly answer: Answer; readonly index: number }> {
-    const via = options.via ?? (this.#via && [...this.#via]);
-    const identity = { ...(this.#client !== undefined && { client: this.#client }), ...(via && { via }) };
-    const { timeoutMs = this.#host.defaultTimeoutMs } = options;
-    const invalid = invalidTimeout(timeoutMs) ?? invalidFreshness(options);
-    if (invalid !== undefined) throw invalid;
-    const { result, index } = await askPatiently(
-      (ms) => this.#host.query(query, { ...options, ...identity, timeoutMs: ms }, this.#seen),
-      { timeoutMs, retryMs: this.#host.retryMs, longestMs: this.#host.retryMs * MOST_PATIENCE },
-    );
+    const asker = { client: this.#client, via: this.#via && [...this.#via], seen: this.#seen };
+    const { result, index } = await queryInSession(this.#host, query, options, asker);
     this.#seen = Math.max(this.#seen, index);
     return { answer: result as Answer, index };
   }

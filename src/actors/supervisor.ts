@@ -5,7 +5,7 @@ import type { PeerId } from "../raft/message.ts";
 import { hashSeed, seededRandom } from "../raft/random.ts";
 import { ring } from "./bell.ts";
 import { Board, createBoard } from "./board.ts";
-import { invalidFreshness, invalidRoute } from "./call-options.ts";
+import { type GivenQueryOptions, invalidFreshness, invalidRoute } from "./call-options.ts";
 import { ClientNetwork } from "./client-network.ts";
 import { Control } from "./control.ts";
 import { isProposeTraced, publishEvent, tracePropose } from "./diagnostics.ts";
@@ -245,10 +245,7 @@ export class Supervisor {
         // By then a leader that died has a successor, mostly.
         retryMs: electionMs[1] * 2,
         defaultTimeoutMs: DEFAULT_TIMEOUT_MS,
-        query: (query, callOptions, seen) => {
-          const minIndex = Math.max(seen, callOptions.minIndex ?? 0);
-          return this.#query(query, { ...callOptions, minIndex }, undefined);
-        },
+        query: (query, callOptions) => this.#query(query, callOptions, undefined),
       },
       options,
     );
@@ -315,7 +312,7 @@ export class Supervisor {
     }
   }
 
-  async #query(query: unknown, options: QueryOptions, to: PeerId | undefined): Promise<CallResult> {
+  async #query(query: unknown, options: GivenQueryOptions, to: PeerId | undefined): Promise<CallResult> {
     const invalid = invalidFreshness(options) ?? invalidRoute(options);
     if (invalid !== undefined) throw invalid;
     for (const id of options.via ?? []) this.peer(id);
