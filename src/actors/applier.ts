@@ -3,7 +3,6 @@ import { type Batch, EntryReader } from "../raft/entry.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { PendingCommands } from "./pending.ts";
 import type { AppliedEntry } from "./protocol.ts";
-import type { Queries } from "./queries.ts";
 import { describeApplied, type Replica } from "./replica.ts";
 import type { Replies } from "./replies.ts";
 
@@ -26,7 +25,6 @@ export interface ApplierOptions {
   readonly raft: Pick<Raft, "commitIndex" | "log" | "role">;
   readonly replica: Replica;
   readonly pending: PendingCommands<Applied>;
-  readonly queries: Queries;
   readonly replies: Replies;
   readonly now: () => number;
   /** Clients are to hear of what there is so far. */
@@ -37,7 +35,7 @@ export interface ApplierOptions {
   readonly onApplied: ((entries: readonly AppliedEntry[], firstIndex: number, lastIndex: number) => void) | undefined;
 }
 
-/** Brings the state machine up to the commit index (Figure 2: one at a time, in order, each once), and answers who waits for that. */
+/** Brings the state machine up to the commit index (Figure 2: one at a time, in order, each once), and answers whose commands those are. */
 export class Applier {
   readonly #options: ApplierOptions;
   /**
@@ -53,9 +51,9 @@ export class Applier {
     this.#options = options;
   }
 
-  /** Applies what is committed, and answers the queries that it brings within reach. @returns false when time ran out. */
+  /** Applies what is committed. @returns false when time ran out. */
   apply(): boolean {
-    const { raft, replica, queries, replies, now } = this.#options;
+    const { raft, replica, now } = this.#options;
     const until = now() + (raft.role === "leader" ? LEADER_APPLY_MS_PER_TURN : APPLY_MS_PER_TURN);
     let isInTime = true;
     while (replica.lastApplied < raft.commitIndex && isInTime) {
@@ -65,7 +63,6 @@ export class Applier {
       }
     }
     if (isInTime) this.#letGo();
-    for (const query of queries.takeReady(replica.lastApplied)) replies.ready.push(replica.answer(query));
     return isInTime;
   }
 

@@ -48,6 +48,12 @@ export interface Call {
   id: number;
 }
 
+type Query<Called extends Call> = Called & { readonly kind: Consistency };
+
+function isQuery<Called extends Call>(call: Called): call is Query<Called> {
+  return call.kind !== "propose";
+}
+
 /** Who owns the lanes, and hears what comes back. */
 export interface LaneOwner<Called extends Call> {
   /** Whom the peer takes for the leader. */
@@ -73,6 +79,8 @@ export class Lane<Called extends Call = Call> {
   readonly #ring: () => void;
   /** What is handed over at the end of this turn, each call at its place; undefined: it was forgotten. */
   #unsent: (Called | undefined)[] = [];
+  /** The queries that the peer is to be told that nobody waits for any more, at the end of this turn. */
+  #cancelled: number[] = [];
   /** By the number that each call has in this lane. */
   readonly #sent = new Numbered<Called>();
   /** How large the calls are that the peer has not answered, and nobody waits for any more. */
@@ -127,7 +135,7 @@ export class Lane<Called extends Call = Call> {
       const bytes = rangeBytes(call.data) + (call.kind === "propose" ? 0 : QUERY_OVERHEAD_BYTES);
       this.#abandoned.set(call.id, bytes);
       this.#abandonedBytes += bytes;
-      if (call.kind !== "propose") this.#post({ kind: "cancel", id: call.id });
+      if (call.kind !== "propose") this.#cancel(call.id);
       return true;
     }
     const place = -call.id - 1;
@@ -139,39 +147,52 @@ export class Lane<Called extends Call = Call> {
     this.#port.close();
   }
 
+  /** Together: the peer looks through all its queries once for each message. */
+  #cancel(id: number): void {
+    if (this.#cancelled.length === 0) setImmediate(() => this.#postCancelled());
+    this.#cancelled.push(id);
+  }
+
+  #postCancelled(): void {
+    this.#post({ kind: "cancel", ids: this.#cancelled });
+    this.#cancelled = [];
+  }
+
   #flush(): void {
     const calls = this.#takeUnsent();
-    let at = 0;
-    while (at < calls.length) {
-      const first = calls[at];
-      if (first === undefined) break;
-      if (first.kind !== "propose") {
-        at = this.#postQueries(calls, at, first.kind, first.minIndex);
-        continue;
-      }
-      // Neighbours that want the same go together.
-      const tellAppended = first.onAppended !== undefined;
-      const { inSession } = first;
-      const firstId = this.#sent.next;
-      const data: ByteRange[] = [];
-      let bytes = BATCH_HEADER_BYTES;
-      for (; at < calls.length; at++) {
-        const call = calls[at];
-        if (call?.kind !== "propose" || (call.onAppended !== undefined) !== tellAppended) break;
-        if (call.inSession !== inSession) break;
-        bytes += ENTRY_HEADER_BYTES + rangeBytes(call.data);
-        if (bytes > MOST_COMMAND_BYTES && data.length > 0) break;
-        call.id = this.#sent.add(call);
-        data.push(call.data);
-      }
-      const packed = packRanges(inSession ? EntryKind.sessionCommand : EntryKind.command, data);
-      this.#post({ kind: "propose", firstId, count: data.length, packed, tellAppended }, packed.buffer);
+    const commands = calls.filter(({ kind }) => kind === "propose");
+    for (let at = 0, first = commands[0]; first !== undefined; first = commands[at]) {
+      at = this.#postCommands(commands, at, first);
+    }
+    // Between commands each query would be a message by itself. All of them are under way together, so none is behind another.
+    const queries = commands.length === calls.length ? [] : calls.filter(isQuery);
+    for (let at = 0, first = queries[0]; first !== undefined; first = queries[at]) {
+      at = this.#postQueries(queries, at, first);
     }
     this.#ring();
   }
 
+  /** Posts the commands from `at` on that want the same. @returns where the first call stands that is not among them. */
+  #postCommands(calls: readonly Called[], at: number, { inSession, onAppended }: Call): number {
+    const tellAppended = onAppended !== undefined;
+    const firstId = this.#sent.next;
+    const data: ByteRange[] = [];
+    let bytes = BATCH_HEADER_BYTES;
+    for (; at < calls.length; at++) {
+      const call = calls[at];
+      if (call?.inSession !== inSession || (call.onAppended !== undefined) !== tellAppended) break;
+      bytes += ENTRY_HEADER_BYTES + rangeBytes(call.data);
+      if (bytes > MOST_COMMAND_BYTES && data.length > 0) break;
+      call.id = this.#sent.add(call);
+      data.push(call.data);
+    }
+    const packed = packRanges(inSession ? EntryKind.sessionCommand : EntryKind.command, data);
+    this.#post({ kind: "propose", firstId, count: data.length, packed, tellAppended }, packed.buffer);
+    return at;
+  }
+
   /** Posts the queries from `at` on that want the same. @returns where the first call stands that is not among them. */
-  #postQueries(calls: readonly Called[], at: number, consistency: Consistency, minIndex: number): number {
+  #postQueries(calls: readonly Query<Called>[], at: number, { kind: consistency, minIndex }: Query<Called>): number {
     const firstId = this.#sent.next;
     const queries: ByteRange[] = [];
     let bytes = 0;

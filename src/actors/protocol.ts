@@ -66,8 +66,8 @@ export type LaneRequest =
       /** They are answered when this entry is applied, at the earliest. */
       readonly minIndex: number;
     }
-  /** Nobody waits for this query any more; it is refused, if it was not answered by then. */
-  | { readonly kind: "cancel"; readonly id: number };
+  /** Nobody waits for these queries any more; they are refused, as far as they were not answered by then. */
+  | { readonly kind: "cancel"; readonly ids: readonly number[] };
 
 export type LaneReply =
   | {

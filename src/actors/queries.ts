@@ -1,4 +1,5 @@
-import { type ByteRange, EntryKind, forEachEntry, packRanges, parseBatch } from "../raft/entry.ts";
+import { type ByteRange, EntryKind, EntryReader, packRanges, parseBatch } from "../raft/entry.ts";
+import { Fifo } from "../raft/fifo.ts";
 
 /** About what a query takes beside its own bytes while it waits, here or in an inbox. */
 export const QUERY_OVERHEAD_BYTES = 256;
@@ -20,30 +21,33 @@ export function packQueries(queries: readonly ByteRange[]): Uint8Array<ArrayBuff
   return packRanges(EntryKind.command, queries);
 }
 
-/** What `packQueries` was given; views that must not be kept. */
-export function forEachQuery(packed: Uint8Array, visit: (query: Uint8Array, at: number) => void): void {
-  let at = 0;
-  forEachEntry(parseBatch(packed), 0, (_index, _kind, data) => visit(data, at++));
+/** What `packQueries` was given, one after the other; the first `next` comes to the one behind `skipped`. */
+export function queryReader({ packed }: QueryBatch, skipped: number): EntryReader {
+  const batch = parseBatch(packed);
+  return new EntryReader(batch, batch.firstIndex + skipped);
 }
 
-const NONE: readonly QueryBatch[] = [];
-
-/** A batch on its way, and those of it that nobody waits for any more. */
-interface Waiting {
+/** A batch on its way. */
+export interface WaitingQueries {
   readonly batch: QueryBatch;
+  /** How many of the first have their answers. */
+  answered: number;
+  /** The numbers of those behind them that nobody waits for any more. */
   readonly cancelled: Set<number>;
 }
 
 /**
- * Linearizable queries on their way: until the algorithm says from which index on each may be answered, and then until
- * that index is applied.
+ * Queries on their way: until the algorithm says from which index on each may be answered, until that index is applied, and
+ * until there is time to answer them.
  */
 export class Queries {
   #nextReadId = 1;
   #bytes = 0;
-  readonly #reads = new Map<number, Waiting>();
+  readonly #reads = new Map<number, WaitingQueries>();
   /** Ascending by index. */
-  #released: { readonly index: number; readonly waiting: Waiting }[] = [];
+  #released: { readonly index: number; readonly waiting: WaitingQueries }[] = [];
+  /** In the order in which they are answered. */
+  readonly #ready = new Fifo<WaitingQueries>();
 
   /** About how much memory those take that wait. */
   get bytes(): number {
@@ -52,82 +56,99 @@ export class Queries {
 
   /** @returns the number under which the algorithm is asked. */
   add(batch: QueryBatch): number {
-    this.#bytes += sizeOf(batch);
     const readId = this.#nextReadId++;
-    this.#reads.set(readId, { batch, cancelled: new Set() });
+    this.#reads.set(readId, this.#begin(batch));
     return readId;
   }
 
   /** The read may be served once `index` is applied. */
   release(readId: number, index: number): void {
-    const waiting = this.#take(readId);
+    const waiting = this.#reads.get(readId);
+    this.#reads.delete(readId);
     if (waiting !== undefined) this.#park(index, waiting);
   }
 
   /** The queries may be answered once `index` and their own `minIndex` are applied. */
   park(after: number, batch: QueryBatch): void {
-    this.#park(after, { batch, cancelled: new Set() });
+    this.#park(after, this.#begin(batch));
+  }
+
+  /** The queries may be answered as the state machine stands. */
+  letIn(batch: QueryBatch): void {
+    this.#ready.push(this.#begin(batch));
   }
 
   /** The read cannot be served here. @returns who asked. */
   refuse(readId: number): QueryBatch | undefined {
-    return this.#take(readId)?.batch;
-  }
-
-  /**
-   * The client does not wait for a query any more. It goes when nobody waits for any of its batch; until then it is
-   * answered with the others.
-   * @returns whether it was still to be answered.
-   */
-  cancel(client: number, id: number): boolean {
-    const isIn = ({ batch, cancelled }: Waiting) => {
-      const { firstId, count } = batch;
-      return batch.client === client && id >= firstId && id < firstId + count && !cancelled.has(id);
-    };
-    for (const [readId, waiting] of this.#reads) {
-      if (!isIn(waiting)) continue;
-      if (isLast(waiting, id)) this.#take(readId);
-      return true;
-    }
-    const at = this.#released.findIndex(({ waiting }) => isIn(waiting));
-    const found = this.#released[at];
-    if (found === undefined) return false;
-    if (isLast(found.waiting, id)) {
-      this.#released.splice(at, 1);
-      this.#bytes -= sizeOf(found.waiting.batch);
-    }
-    return true;
-  }
-
-  /** @returns those that may be answered now that the state machine stands at `lastApplied`. */
-  takeReady(lastApplied: number): readonly QueryBatch[] {
-    if (this.#released.length === 0) return NONE;
-    const first = this.#released.findIndex(({ index }) => index > lastApplied);
-    const ready = this.#released.splice(0, first < 0 ? this.#released.length : first);
-    for (const { waiting } of ready) this.#bytes -= sizeOf(waiting.batch);
-    return ready.map(({ waiting }) => waiting.batch);
-  }
-
-  #take(readId: number): Waiting | undefined {
     const waiting = this.#reads.get(readId);
     if (waiting === undefined) return undefined;
     this.#reads.delete(readId);
-    this.#bytes -= sizeOf(waiting.batch);
-    return waiting;
+    this.#end(waiting);
+    return waiting.batch;
   }
 
-  #park(after: number, waiting: Waiting): void {
-    this.#bytes += sizeOf(waiting.batch);
+  /**
+   * The client does not wait for these queries any more. A batch goes when nobody waits for any of it.
+   * @returns those that were still to be answered.
+   */
+  cancel(client: number, ids: ReadonlySet<number>): number[] {
+    const cancelled: number[] = [];
+    const isOver = (waiting: WaitingQueries) => {
+      if (waiting.batch.client !== client || !cancelIn(waiting, ids, cancelled)) return false;
+      this.#end(waiting);
+      return true;
+    };
+    for (const [readId, waiting] of this.#reads) if (isOver(waiting)) this.#reads.delete(readId);
+    this.#released = this.#released.filter(({ waiting }) => !isOver(waiting));
+    this.#ready.keep((waiting) => !isOver(waiting));
+    return cancelled;
+  }
+
+  /** @returns the first that may be answered now that the state machine stands at `lastApplied`. It stays until it is `done`. */
+  firstReady(lastApplied: number): WaitingQueries | undefined {
+    if (this.#released.length === 0) return this.#ready.first;
+    const first = this.#released.findIndex(({ index }) => index > lastApplied);
+    const ready = this.#released.splice(0, first < 0 ? this.#released.length : first);
+    for (const { waiting } of ready) this.#ready.push(waiting);
+    return this.#ready.first;
+  }
+
+  /** The first that may be answered has all its answers. */
+  done(): void {
+    const waiting = this.#ready.shift();
+    if (waiting !== undefined) this.#end(waiting);
+  }
+
+  #begin(batch: QueryBatch): WaitingQueries {
+    this.#bytes += sizeOf(batch);
+    return { batch, answered: 0, cancelled: new Set() };
+  }
+
+  #end({ batch }: WaitingQueries): void {
+    this.#bytes -= sizeOf(batch);
+  }
+
+  #park(after: number, waiting: WaitingQueries): void {
     const index = Math.max(after, waiting.batch.minIndex);
     const before = this.#released.findLastIndex((released) => released.index <= index);
     this.#released.splice(before + 1, 0, { index, waiting });
   }
 }
 
-/** Notes that nobody waits for this one. @returns whether that was the last of its batch that somebody waited for. */
-function isLast({ batch, cancelled }: Waiting, id: number): boolean {
-  cancelled.add(id);
-  return cancelled.size === batch.count;
+/**
+ * Notes which of the batch are among `ids`, and adds them to `found`.
+ * @returns whether that leaves none that somebody waits for.
+ */
+function cancelIn({ batch, cancelled, answered }: WaitingQueries, ids: ReadonlySet<number>, found: number[]): boolean {
+  const { firstId, count } = batch;
+  const isLeft = (id: number) => id >= firstId + answered && id < firstId + count && !cancelled.has(id);
+  const numbers = ids.size < count ? [...ids] : Array.from({ length: count }, (_, at) => firstId + at);
+  for (const id of numbers) {
+    if (!isLeft(id) || !ids.has(id)) continue;
+    cancelled.add(id);
+    found.push(id);
+  }
+  return cancelled.size === count - answered;
 }
 
 function sizeOf({ packed, count }: QueryBatch): number {

@@ -1,5 +1,5 @@
 import { type Applied, answerQuery, applyCommand, applyEncoded } from "../machine/apply.ts";
-import { decode, decodeWithin, encodeResults } from "../machine/codec.ts";
+import { decode, decodeWithin } from "../machine/codec.ts";
 import { type EncodedMachine, type GradualMachine, restoresGradually, takesEncoded } from "../machine/offers.ts";
 import { SESSION_HEADER_BYTES, Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
@@ -12,9 +12,7 @@ import type { AppliedState, MachineChange, StoredState } from "../storage/store.
 import { DurableState } from "./durable-state.ts";
 import { IncomingState } from "./incoming-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
-import type { Answer } from "./pending.ts";
 import type { AppliedEntry } from "./protocol.ts";
-import { forEachQuery, type QueryBatch } from "./queries.ts";
 
 /** What an entry comes to that is not for the state machine. */
 const NOTHING: Applied = { result: undefined, threw: undefined };
@@ -111,17 +109,8 @@ export class Replica {
     if (this.#incoming !== undefined && this.#incoming.info.index <= this.#lastApplied) this.#incoming = undefined;
   }
 
-  /** Asks the state machine as it is after the entry that was applied last. */
-  answer({ client, firstId, packed }: QueryBatch): Answer {
-    const answers: Applied[] = [];
-    forEachQuery(packed, (query) => answers.push(this.#answerOne(query)));
-    return {
-      client,
-      reply: { kind: "answers", firstId, answers: encodeResults(answers), index: this.#lastApplied },
-    };
-  }
-
-  #answerOne(encoded: Uint8Array): Applied {
+  /** Asks the state machine as it is after the entry that was applied last. `encoded` is not kept. */
+  answer(encoded: Uint8Array): Applied {
     let query: unknown;
     try {
       query = decode(encoded);

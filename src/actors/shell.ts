@@ -9,6 +9,7 @@ import type { PeerId } from "../raft/message.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Store } from "../storage/store.ts";
+import { Answerer } from "./answerer.ts";
 import { Applier } from "./applier.ts";
 import { DurableState } from "./durable-state.ts";
 import type { MachineCalls } from "./machine-calls.ts";
@@ -83,6 +84,7 @@ export class Shell {
   readonly #replies: Replies;
   readonly #replica: Replica;
   readonly #applier: Applier;
+  readonly #answerer: Answerer;
   /** When the state of a durable machine is saved for its own sake. */
   #flushAt = Number.POSITIVE_INFINITY;
   readonly #snapshots: OwnSnapshots;
@@ -114,17 +116,16 @@ export class Shell {
     this.#unused = new UnusedBuffers(options.release ?? (() => {}));
     const evicting = { ...raft, onEvicted: (batch: Batch) => this.#unused.evicted(batch) };
     this.#raft = createRaft(evicting, store.state, reader, clock, tell);
+    const serving = { replica: this.#replica, replies: this.#replies, now: () => clock.now() };
     this.#applier = new Applier({
+      ...serving,
       raft: this.#raft,
-      replica: this.#replica,
       pending: this.#pending,
-      queries: this.#queries,
-      replies: this.#replies,
-      now: () => clock.now(),
       tell: () => this.#tell(),
       passed: (bytes) => this.#unused.passed(bytes),
       onApplied: trace === false ? undefined : (...applied) => this.#traceApplied(...applied),
     });
+    this.#answerer = new Answerer({ ...serving, queries: this.#queries });
     this.#snapshots = new OwnSnapshots({
       id: raft.id,
       raft: this.#raft,
@@ -154,7 +155,7 @@ export class Shell {
 
   /** Whether there is work left without any further mail. */
   get isBusy(): boolean {
-    return this.#replica.lastApplied < this.#raft.commitIndex || this.#mustSweep;
+    return this.#replica.lastApplied < this.#raft.commitIndex || this.#answerer.isBusy || this.#mustSweep;
   }
 
   /** When `turn` is to be called even if no mail comes. */
@@ -209,10 +210,7 @@ export class Shell {
         this.#query({ ...request, client }, request.consistency);
         break;
       case "cancel":
-        if (this.#queries.cancel(client, request.id)) {
-          const error: ErrorData = { code: "ERR_ABORTED", message: "nobody waits for it", outcome: "not-applied" };
-          this.#replies.add(client, { kind: "refused", firstId: request.id, count: 1, error });
-        }
+        this.#answerer.cancel(client, request.ids);
         break;
       default:
         request satisfies never;
@@ -240,7 +238,7 @@ export class Shell {
         // What is committed does not wait for a leader's own disk: its followers write meanwhile what it has just sent.
         // A follower's word is waited for, so it writes first.
         if (this.#raft.role === "leader" && !isLate) {
-          isLate = !this.#applier.apply();
+          isLate = !this.#serve();
           this.#tell();
         }
         this.#save(effects.save);
@@ -260,13 +258,19 @@ export class Shell {
     }
     this.#unused.release(this.#replica.lastApplied);
     this.#replies.saved();
-    if (!isLate) this.#applier.apply();
+    if (!isLate) this.#serve();
     this.#flushState(clock.now());
     this.#snapshots.begin(now);
     this.#tell();
     // Every save removes a little of what is not needed any more; a turn without one has the time for it too.
     if (this.#mustSweep && !hasSaved) this.#mustSweep = store.sweep();
     this.#snapshots.rest(() => clock.now(), began);
+  }
+
+  /** Applies what is committed, and answers what that brings within reach. @returns false when there was no time for all. */
+  #serve(): boolean {
+    const hasApplied = this.#applier.apply();
+    return this.#answerer.answer() && hasApplied;
   }
 
   /** What a durable machine has come to goes along with whatever is saved. */
@@ -323,7 +327,7 @@ export class Shell {
     }
     if (consistency === "local") {
       if (this.#replica.lastApplied < query.minIndex) this.#queries.park(query.minIndex, query);
-      else this.#replies.ready.push(this.#replica.answer(query));
+      else this.#queries.letIn(query);
       return;
     }
     if (consistency === "lease") {

@@ -84,22 +84,46 @@ describe("a lane", () => {
     expect(requests[1]).toMatchObject({ firstId: 4, count: 1 });
   });
 
-  it("keeps the order of commands and queries, and of those who want to hear when they are appended", async () => {
+  it("keeps the order of commands, also of those who want to hear when they are appended", async () => {
     const { lane, requests } = setUp();
     lane.add(call("propose"));
     lane.add(call("propose"));
-    lane.add(call("linearizable"));
-    lane.add(call("local"));
     lane.add(call("propose", () => {}));
     lane.add(call("propose"));
     await turns();
     expect(requests).toMatchObject([
       { kind: "propose", firstId: 1, count: 2, tellAppended: false },
-      { kind: "query", firstId: 3, count: 1, consistency: "linearizable" },
-      { kind: "query", firstId: 4, count: 1, consistency: "local" },
-      { kind: "propose", firstId: 5, count: 1, tellAppended: true },
-      { kind: "propose", firstId: 6, count: 1, tellAppended: false },
+      { kind: "propose", firstId: 3, count: 1, tellAppended: true },
+      { kind: "propose", firstId: 4, count: 1, tellAppended: false },
     ]);
+  });
+
+  it("sends queries behind the commands of the same turn, so that all go together that want the same", async () => {
+    const { lane, requests, heard, reply } = setUp();
+    const calls = (["propose", "linearizable", "propose", "linearizable", "local", "propose"] as const).map((kind) =>
+      call(kind),
+    );
+    for (const one of calls) lane.add(one);
+    await turns();
+    expect(requests).toMatchObject([
+      { kind: "propose", firstId: 1, count: 3 },
+      { kind: "query", firstId: 4, count: 2, consistency: "linearizable" },
+      { kind: "query", firstId: 6, count: 1, consistency: "local" },
+    ]);
+    expect(calls.map(({ id }) => id)).toEqual([1, 4, 2, 5, 6, 3]);
+    reply({ kind: "answers", firstId: 5, answers: results("second"), index: 9 });
+    await turns();
+    expect(heard).toEqual([["settled", 5, "second", 9, 0]]);
+  });
+
+  it("tells the peer with one message which queries nobody waits for any more", async () => {
+    const { lane, requests } = setUp();
+    const queries = Array.from({ length: 4 }, () => call("linearizable"));
+    for (const one of queries) lane.add(one);
+    await turns();
+    for (const one of [3, 0, 2]) expect(queries[one] && lane.forget(queries[one])).toBe(true);
+    await turns();
+    expect(requests.slice(1)).toEqual([{ kind: "cancel", ids: [4, 1, 3] }]);
   });
 
   it("sends queries that want the same together, some dozens at once", async () => {

@@ -163,7 +163,7 @@ describe("a turn of the shell", () => {
     const peer = setUp(["a", "b", "c"], undefined, 0, 10);
     for (let id = 1; id <= 3; id++) {
       peer.shell.request(CLIENT, query(id, ["12345678"], { consistency: "local", minIndex: 99 }));
-      peer.shell.request(CLIENT, { kind: "cancel", id });
+      peer.shell.request(CLIENT, { kind: "cancel", ids: [id] });
     }
     peer.shell.turn();
     const refused = peer.replies.filter(({ kind }) => kind === "refused");
@@ -191,7 +191,7 @@ describe("a turn of the shell", () => {
     peer.elect();
     peer.take();
     peer.shell.request(CLIENT, query(1, ["all", "nonsense", "all"]));
-    peer.shell.request(CLIENT, { kind: "cancel", id: 3 });
+    peer.shell.request(CLIENT, { kind: "cancel", ids: [3] });
     peer.shell.turn();
     expect(peer.replies).toMatchObject([{ kind: "refused", firstId: 3, count: 1, error: { code: "ERR_ABORTED" } }]);
     peer.replies.length = 0;
@@ -203,7 +203,38 @@ describe("a turn of the shell", () => {
     expect(decodeResults(reply.answers)).toMatchObject([
       { result: [] },
       { threw: { message: "nonsense" } },
-      { result: [] },
+      { result: undefined },
+    ]);
+  });
+
+  it("answers queries for a few milliseconds a turn, and is busy until all have their answers", () => {
+    const asked: unknown[] = [];
+    const slow = Object.assign(new Recorder(), {
+      query(query: unknown): readonly string[] {
+        peer.time.now += 2;
+        asked.push(query);
+        return [];
+      },
+    });
+    const peer = onePeer(slow, ["a", "b", "c"]);
+    peer.shell.request(CLIENT, query(1, ["1", "2", "3", "4"], { consistency: "local" }));
+    peer.shell.request(CLIENT, query(5, ["5", "6", "7"], { consistency: "local" }));
+    peer.shell.turn();
+    expect(asked).toEqual(["1", "2", "3"]);
+    expect(peer.shell.isBusy).toBe(true);
+    // What is new comes last, what nobody waits for is not asked.
+    peer.shell.request(CLIENT, query(8, ["8"], { consistency: "local" }));
+    peer.shell.request(CLIENT, { kind: "cancel", ids: [1, 4, 5, 6] });
+    for (let turn = 0; turn < 3; turn++) peer.shell.turn();
+    expect(asked).toEqual(["1", "2", "3", "7", "8"]);
+    expect(peer.shell.isBusy).toBe(false);
+    const answered = peer.replies.flatMap((reply) =>
+      reply.kind === "answers" ? decodeResults(reply.answers).map((_, at) => reply.firstId + at) : [],
+    );
+    const refused = peer.replies.flatMap((reply) => (reply.kind === "refused" ? [reply.firstId] : []));
+    expect([answered, refused]).toEqual([
+      [1, 2, 3, 5, 6, 7, 8],
+      [4, 5, 6],
     ]);
   });
 
@@ -211,7 +242,7 @@ describe("a turn of the shell", () => {
     const peer = setUp(["a", "b", "c"], undefined, 0, 10);
     peer.shell.request(CLIENT, query(1, ["all", "all"], { consistency: "local", minIndex: 99 }));
     peer.shell.request(CLIENT, query(3, ["all"], { consistency: "local", minIndex: 99 }));
-    for (const id of [2, 1]) peer.shell.request(CLIENT, { kind: "cancel", id });
+    for (const ids of [[2], [1]]) peer.shell.request(CLIENT, { kind: "cancel", ids });
     peer.shell.request(CLIENT, query(4, ["all"], { consistency: "local", minIndex: 99 }));
     peer.shell.turn();
     expect(peer.replies.filter(({ kind }) => kind === "refused")).toMatchObject([

@@ -358,8 +358,8 @@ const APPLYING: readonly Mutant[] = [
     "a peer applies what it fetched before that was cut off",
     ["Math.min(this.#fetched.at(-1)?.lastIndex ?? 0, raft.commitIndex)", "this.#fetched.at(-1)?.lastIndex ?? 0"],
     [
-      "const { raft, replica, queries, replies, now } = this.#options;\n",
-      "const { raft, replica, queries, replies, now } = this.#options;\n    const { commitIndex } = raft;\n",
+      "const { raft, replica, now } = this.#options;\n",
+      "const { raft, replica, now } = this.#options;\n    const { commitIndex } = raft;\n",
     ],
     ["Math.min(batch.lastIndex, this.#fetchedTo), until", "Math.min(batch.lastIndex, commitIndex), until"],
     ["    if (isInTime) this.#letGo();\n", ""],
