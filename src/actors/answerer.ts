@@ -10,12 +10,14 @@ import type { Replies } from "./replies.ts";
  * scans may become ready at once, and a leader that answers them all is one that nobody hears of for seconds.
  */
 const ANSWER_MS_PER_TURN = 5;
+/** How much of that goes to what must be done before some of them, so that others do not wait for it. */
+const PREPARE_MS_PER_TURN = 2.5;
 /** After so long what there is of a batch goes as an answer of its own: so much is encoded at once. */
 const MOST_MS_AN_ANSWER = 1;
 
 /** What surrounds it. */
 export interface AnswererOptions {
-  readonly replica: Pick<Replica, "lastApplied" | "answer">;
+  readonly replica: Pick<Replica, "lastApplied" | "answer" | "doStep">;
   readonly queries: Queries;
   readonly replies: Replies;
   readonly now: () => number;
@@ -31,10 +33,10 @@ export class Answerer {
     this.#options = options;
   }
 
-  /** Whether queries are within reach. */
+  /** Whether there is anything to do for queries that are within reach. */
   get isBusy(): boolean {
     const { queries, replica } = this.#options;
-    return queries.firstReady(replica.lastApplied) !== undefined;
+    return queries.firstReady(replica.lastApplied) !== undefined || queries.work !== undefined;
   }
 
   /** The client does not wait for these queries any more. */
@@ -48,33 +50,47 @@ export class Answerer {
 
   /** Answers the queries that are within reach. @returns false when time ran out. */
   answer(): boolean {
+    if (!this.isBusy) return true;
     const { replica, queries, now } = this.#options;
-    let waiting = queries.firstReady(replica.lastApplied);
-    if (waiting === undefined) return true;
-    const until = now() + ANSWER_MS_PER_TURN;
-    while (waiting !== undefined) {
+    const began = now();
+    this.#prepare(began + PREPARE_MS_PER_TURN);
+    for (let waiting = queries.firstReady(replica.lastApplied); waiting !== undefined; ) {
       this.#answerSome(waiting);
       if (waiting.answered === waiting.batch.count) queries.done();
+      if (now() >= began + ANSWER_MS_PER_TURN) return false;
       waiting = queries.firstReady(replica.lastApplied);
-      if (now() >= until) break;
     }
-    return waiting === undefined;
+    return queries.work === undefined;
   }
 
+  #prepare(until: number): void {
+    const { replica, queries, now } = this.#options;
+    for (let { work } = queries; work !== undefined; { work } = queries) {
+      if (replica.doStep(work)) queries.workDone();
+      if (now() >= until) return;
+    }
+  }
+
+  /** As many as there is time for at once, and none behind one that must be prepared for. */
   #answerSome(waiting: WaitingQueries): void {
-    const { replica, replies, now } = this.#options;
-    const { batch, cancelled } = waiting;
+    const { replica, queries, replies, now } = this.#options;
+    const { cancelled, isPrepared } = waiting;
+    const { client, firstId: batchId } = waiting.batch;
     const until = now() + MOST_MS_AN_ANSWER;
-    const firstId = batch.firstId + waiting.answered;
-    const queries = queryReader(batch, waiting.answered);
+    const firstId = batchId + waiting.answered;
+    const reader = queryReader(waiting.batch, waiting.answered);
     const answers: Applied[] = [];
-    while (queries.next()) {
-      const isCancelled = cancelled.delete(firstId + answers.length);
-      answers.push(isCancelled ? SKIPPED : replica.answer(queries.data));
+    while (reader.next()) {
+      const id = batchId + waiting.answered++;
+      const answer = cancelled.delete(id) ? SKIPPED : replica.answer(reader.data, isPrepared);
+      if ("work" in answer) {
+        queries.setAside(client, id, reader.data, answer.work);
+        break;
+      }
+      answers.push(answer);
       if (now() >= until) break;
     }
-    waiting.answered += answers.length;
-    const reply = { kind: "answers", firstId, answers: encodeResults(answers), index: replica.lastApplied } as const;
-    replies.add(batch.client, reply);
+    if (answers.length === 0) return;
+    replies.add(client, { kind: "answers", firstId, answers: encodeResults(answers), index: replica.lastApplied });
   }
 }

@@ -1,4 +1,4 @@
-import { type ByteRange, EntryKind, EntryReader, packRanges, parseBatch } from "../raft/entry.ts";
+import { type ByteRange, EntryKind, EntryReader, packRanges, parseBatch, wholeOf } from "../raft/entry.ts";
 import { Fifo } from "../raft/fifo.ts";
 
 /** About what a query takes beside its own bytes while it waits, here or in an inbox. */
@@ -34,6 +34,14 @@ export interface WaitingQueries {
   answered: number;
   /** The numbers of those behind them that nobody waits for any more. */
   readonly cancelled: Set<number>;
+  /** Whether all that is to be done before they are asked is done. */
+  readonly isPrepared: boolean;
+}
+
+/** What the state machine has to do before it is asked, and who waits for that. */
+interface Unprepared {
+  readonly work: Iterator<unknown>;
+  readonly waiting: WaitingQueries;
 }
 
 /**
@@ -46,6 +54,8 @@ export class Queries {
   readonly #reads = new Map<number, WaitingQueries>();
   /** Ascending by index. */
   #released: { readonly index: number; readonly waiting: WaitingQueries }[] = [];
+  /** In the order in which they are prepared. */
+  readonly #unprepared = new Fifo<Unprepared>();
   /** In the order in which they are answered. */
   readonly #ready = new Fifo<WaitingQueries>();
 
@@ -101,6 +111,8 @@ export class Queries {
     for (const [readId, waiting] of this.#reads) if (isOver(waiting)) this.#reads.delete(readId);
     this.#released = this.#released.filter(({ waiting }) => !isOver(waiting));
     this.#ready.keep((waiting) => !isOver(waiting));
+    // What is done for one of these may be of use to those behind it, and most of it may be done.
+    for (const { waiting } of this.#unprepared) if (waiting.batch.client === client) cancelIn(waiting, ids, cancelled);
     return cancelled;
   }
 
@@ -119,9 +131,26 @@ export class Queries {
     if (waiting !== undefined) this.#end(waiting);
   }
 
-  #begin(batch: QueryBatch): WaitingQueries {
+  /** One that was ready waits for `work`. */
+  setAside(client: number, id: number, query: Uint8Array, work: Iterator<unknown>): void {
+    const batch = { client, firstId: id, count: 1, packed: packQueries([wholeOf(query)]), minIndex: 0 };
+    this.#unprepared.push({ work, waiting: this.#begin(batch, true) });
+  }
+
+  /** The work that is to be done next. */
+  get work(): Iterator<unknown> | undefined {
+    return this.#unprepared.first?.work;
+  }
+
+  /** It is done. */
+  workDone(): void {
+    const done = this.#unprepared.shift();
+    if (done !== undefined) this.#ready.push(done.waiting);
+  }
+
+  #begin(batch: QueryBatch, isPrepared = false): WaitingQueries {
     this.#bytes += sizeOf(batch);
-    return { batch, answered: 0, cancelled: new Set() };
+    return { batch, answered: 0, cancelled: new Set(), isPrepared };
   }
 
   #end({ batch }: WaitingQueries): void {

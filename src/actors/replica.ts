@@ -1,6 +1,13 @@
-import { type Applied, answerQuery, applyCommand, applyEncoded } from "../machine/apply.ts";
+import { type Applied, answerQuery, applyCommand, applyEncoded, prepareQuery } from "../machine/apply.ts";
 import { decode, decodeWithin } from "../machine/codec.ts";
-import { type EncodedMachine, type GradualMachine, restoresGradually, takesEncoded } from "../machine/offers.ts";
+import {
+  type EncodedMachine,
+  type GradualMachine,
+  type PreparingMachine,
+  preparesQueries,
+  restoresGradually,
+  takesEncoded,
+} from "../machine/offers.ts";
 import { SESSION_HEADER_BYTES, Sessions } from "../machine/sessions.ts";
 import { joinContent, splitContent } from "../machine/snapshot-content.ts";
 import type { ApplyContext, StateMachine } from "../machine/state-machine.ts";
@@ -17,6 +24,11 @@ import type { AppliedEntry } from "./protocol.ts";
 /** What an entry comes to that is not for the state machine. */
 const NOTHING: Applied = { result: undefined, threw: undefined };
 
+/** What a state machine is to do before a query. */
+export interface Preparation {
+  readonly work: Iterator<unknown>;
+}
+
 /**
  * The replicated state: what the entries of the log have made of the state machine and of the clients' sessions. Equal
  * on all peers at equal `lastApplied`.
@@ -30,6 +42,8 @@ export class Replica {
   readonly #encoded: EncodedMachine | undefined;
   /** The machine, when it takes in snapshots as their chunks come. */
   readonly #gradual: GradualMachine | undefined;
+  /** The machine, when it has work to do before some queries. */
+  readonly #preparing: PreparingMachine | undefined;
   /** Of the snapshot that is coming in, as long as nothing is wrong with it. */
   #incoming: IncomingState | undefined;
   readonly #calls: Pick<MachineCalls, "enter" | "leave">;
@@ -48,6 +62,7 @@ export class Replica {
     this.#durable = machine instanceof DurableState ? machine : undefined;
     this.#encoded = takesEncoded(machine) ? machine : undefined;
     this.#gradual = restoresGradually(machine) ? machine : undefined;
+    this.#preparing = preparesQueries(machine) ? machine : undefined;
     this.#calls = calls;
   }
 
@@ -109,8 +124,13 @@ export class Replica {
     if (this.#incoming !== undefined && this.#incoming.info.index <= this.#lastApplied) this.#incoming = undefined;
   }
 
-  /** Asks the state machine as it is after the entry that was applied last. `encoded` is not kept. */
-  answer(encoded: Uint8Array): Applied {
+  /**
+   * Asks the state machine as it is after the entry that was applied last.
+   * @param encoded is not kept.
+   * @param isPrepared whether there is nothing to be done before.
+   * @returns the answer, or what is to be done before.
+   */
+  answer(encoded: Uint8Array, isPrepared: boolean): Applied | Preparation {
     let query: unknown;
     try {
       query = decode(encoded);
@@ -119,10 +139,23 @@ export class Replica {
       return { result: undefined, threw: { name: "RaftError", message: `query: ${String(error)}`, refusal } };
     }
     this.#calls.enter("query", this.#lastApplied);
-    const answer = answerQuery(this.#machine, query);
+    const work = isPrepared || this.#preparing === undefined ? undefined : prepareQuery(this.#preparing, query);
+    const answer = work === undefined ? answerQuery(this.#machine, query) : { work };
     this.#calls.leave();
     this.#durable?.checkReadings();
     return answer;
+  }
+
+  /** Does a step of what is to be done before a query. @returns whether it was the last. */
+  doStep(work: Iterator<unknown>): boolean {
+    this.#calls.enter("query", this.#lastApplied);
+    try {
+      return work.next().done === true;
+    } catch {
+      return true;
+    } finally {
+      this.#calls.leave();
+    }
   }
 
   /** What the store lacks of a durable machine and its sessions; once it is saved, `saved` is to be called. */

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import type { Outcome, RaftErrorCode } from "../raft/errors.ts";
-import type { EncodedMachine } from "./offers.ts";
+import type { EncodedMachine, PreparingMachine } from "./offers.ts";
 import type { ApplyContext, StateMachine } from "./state-machine.ts";
 
 /** What user code threw, as plain data. */
@@ -55,6 +55,16 @@ export function answerQuery(machine: Pick<StateMachine, "query">, query: unknown
     return isObject(result) ? settled(result, "query") : { result, threw: undefined };
   } catch (error) {
     return { result: undefined, threw: toThrown(error) };
+  }
+}
+
+/** What is to be done before a query; whatever the machine does, this returns. */
+export function prepareQuery(machine: PreparingMachine, query: unknown): Iterator<unknown> | undefined {
+  try {
+    return machine.prepareQuery(query);
+  } catch {
+    // The query will tell.
+    return undefined;
   }
 }
 

@@ -145,6 +145,11 @@ export function answer(cells: Cells, query: KeyValueQuery, history: ChangeHistor
   }
 }
 
+/** Whether the answer takes keys in their order. */
+export function inOrder({ op }: KeyValueQuery): boolean {
+  return op === "scan" || op === "keys" || op === "digest";
+}
+
 /** What it sets is the last that it does, so that one that throws has set nothing. */
 function write(cells: WritableCells, command: KeyValueWrite): KeyValueResult<KeyValueWrite> {
   const { key } = check(command);

@@ -6,6 +6,9 @@ export type EncodedMachine = Required<Pick<StateMachine, "applyEncoded">>;
 /** A machine that takes snapshots in chunk by chunk. */
 export type GradualMachine = Required<Pick<StateMachine, "beginRestore">>;
 
+/** A machine that has work to do before some queries. */
+export type PreparingMachine = Required<Pick<StateMachine, "prepareQuery">>;
+
 /** Whether the machine takes commands as bytes, and comes to the same by that as by `apply`. */
 export function takesEncoded(machine: object): machine is EncodedMachine {
   return offers(machine, "applyEncoded", "apply");
@@ -16,8 +19,13 @@ export function restoresGradually(machine: object): machine is GradualMachine {
   return offers(machine, "beginRestore", "restore");
 }
 
+/** Whether the machine may have work to do before a query, and has it for its own `query`. */
+export function preparesQueries(machine: object): machine is PreparingMachine {
+  return offers(machine, "prepareQuery", "query");
+}
+
 /**
- * Whether the machine has a method that is another way to do what `plain` does. One whose `plain` was overridden, and this method
+ * Whether the machine has a method that goes with what `plain` does. One whose `plain` was overridden, and this method
  * was not, does not have it: it would not come to the same any more.
  */
 function offers<Method extends keyof StateMachine>(

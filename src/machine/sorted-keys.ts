@@ -6,14 +6,14 @@ export class SortedKeys {
   /** None is empty. */
   readonly #blocks: string[][] = [];
 
-  constructor(keys: Iterable<string>) {
+  constructor(keys: Iterable<string> = []) {
     const sorted = [...keys].sort();
     for (let at = 0; at < sorted.length; at += MOST_KEYS_A_BLOCK / 2) {
       this.#blocks.push(sorted.slice(at, at + MOST_KEYS_A_BLOCK / 2));
     }
   }
 
-  /** Adds a key that is not there yet. */
+  /** Adds a key, if it is not there yet. */
   add(key: string): void {
     const number = Math.min(this.#blockOf(key), this.#blocks.length - 1);
     const block = this.#blocks[number];
@@ -21,7 +21,9 @@ export class SortedKeys {
       this.#blocks.push([key]);
       return;
     }
-    block.splice(lowerBound(block, key), 0, key);
+    const at = lowerBound(block, key);
+    if (block[at] === key) return;
+    block.splice(at, 0, key);
     if (block.length > MOST_KEYS_A_BLOCK) this.#blocks.splice(number + 1, 0, block.splice(block.length >>> 1));
   }
 

@@ -33,6 +33,14 @@ export interface StateMachine<Command = unknown, Result = unknown, Query = unkno
   applyEncoded?(bytes: Uint8Array, start: number, end: number, context: ApplyContext): Result | undefined;
   /** Answers from the state, and leaves it alone. Synchronous too. */
   query(query: Query): Answer;
+  /**
+   * What is to be done before this query is asked: for work that would hold the peer up, such as an index that is made when it is
+   * first needed. It is done step by step, a millisecond or less each, with commands and other queries in between, and the query
+   * is asked when it is over. It must not change what any query answers; what it throws ends it, and leaves the answer to `query`.
+   * A subclass that overrides `query` has to override this too, or it is not asked.
+   * @returns undefined when there is nothing to do.
+   */
+  prepareQuery?(query: Query): Iterator<unknown> | undefined;
   /** A frozen view of the state: bytes, or chunks that are pulled later, while further commands are applied. */
   snapshot(): Uint8Array | Iterable<Uint8Array>;
   /**

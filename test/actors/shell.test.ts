@@ -238,6 +238,45 @@ describe("a turn of the shell", () => {
     ]);
   });
 
+  it("does what is to be done before a query step by step, and answers others meanwhile", () => {
+    const done: string[] = [];
+    const preparing = Object.assign(new Recorder(), {
+      *prepare(name: string) {
+        for (let step = 1; step <= 4; step++) {
+          if (name === "bad" && step === 2) throw new Error("cannot be prepared");
+          peer.time.now += 1;
+          done.push(`${name} ${step}`);
+          yield;
+        }
+      },
+      prepareQuery(query: string): Iterator<void> | undefined {
+        if (query === "nonsense") throw new Error("not even a query");
+        return query.startsWith("plain") ? undefined : this.prepare(query);
+      },
+      query(query: string): readonly string[] {
+        done.push(query);
+        return [];
+      },
+    });
+    const peer = onePeer(preparing as Recorder, ["a", "b", "c"]);
+    peer.shell.request(CLIENT, query(1, ["plain 1", "slow", "plain 2", "bad", "nonsense"], { consistency: "local" }));
+    peer.shell.turn();
+    expect(done).toEqual(["plain 1", "plain 2", "nonsense"]);
+    expect(peer.shell.isBusy).toBe(true);
+    done.length = 0;
+    peer.shell.request(CLIENT, query(6, ["plain 3", "gone"], { consistency: "local" }));
+    peer.shell.turn();
+    expect(done).toEqual(["slow 1", "slow 2", "slow 3", "plain 3"]);
+    done.length = 0;
+    peer.shell.request(CLIENT, { kind: "cancel", ids: [7] });
+    while (peer.shell.isBusy) peer.shell.turn();
+    expect(done).toEqual(["slow 4", "bad 1", "gone 1", "slow", "bad", "gone 2", "gone 3", "gone 4"]);
+    const ids = peer.replies.flatMap((reply) =>
+      reply.kind === "answers" ? decodeResults(reply.answers).map((_, at) => reply.firstId + at) : [],
+    );
+    expect(ids).toEqual([1, 3, 5, 6, 2, 4, 7]);
+  });
+
   it("lets go of queries that came together when nobody waits for any of them", () => {
     const peer = setUp(["a", "b", "c"], undefined, 0, 10);
     peer.shell.request(CLIENT, query(1, ["all", "all"], { consistency: "local", minIndex: 99 }));

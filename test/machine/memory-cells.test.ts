@@ -7,6 +7,7 @@ import { KeyValueMap } from "../../src/machine/key-value.ts";
 import { packRecord as recordOf } from "../../src/machine/key-value-record.ts";
 import type { KeyValueEntry } from "../../src/machine/key-value-types.ts";
 import { MemoryCells } from "../../src/machine/memory-cells.ts";
+import { preparesQueries } from "../../src/machine/offers.ts";
 import { joinRecords, RecordFinder } from "../../src/machine/records.ts";
 
 /** Short and long, of ASCII and not, and some of which one is longer than the other by a character alone. */
@@ -87,6 +88,42 @@ describe("cells in memory", () => {
     cells.set("c", { key: "c", value: 1, version: 1 });
     cells.set("b", undefined);
     expect(Array.from(cells.from(""), ({ key }) => key)).toEqual(["a", "c"]);
+  });
+
+  test("are sorted step by step while keys come and go, whoever does that, drops it or cannot wait for it", () => {
+    const acts = fc.record({ what: fc.constantFrom("step", "step", "other", "put", "delete"), key: fc.nat(2_000) });
+    fc.assert(
+      fc.property(fc.array(acts, { maxLength: 60 }), fc.constantFrom("finished", "dropped"), (all, end) => {
+        const cells = restored(
+          Array.from({ length: 1_500 }, (_, at) => packRecord({ key: `key${at}`, version: 1, value: at })),
+        );
+        const twin = new Set(Array.from({ length: 1_500 }, (_, at) => `key${at}`));
+        const [one, other] = [cells.sort(), cells.sort()];
+        for (const { what, key: number } of all) {
+          const key = `key${number}`;
+          if (what === "step") one?.next();
+          else if (what === "other") other?.next();
+          else if (what === "put") {
+            put(cells, key, 1);
+            twin.add(key);
+          } else {
+            cells.set(key, undefined);
+            twin.delete(key);
+          }
+        }
+        if (end === "finished") {
+          while (one?.next().done !== true);
+          expect(cells.sort()).toBeUndefined();
+        }
+        expect(Array.from(cells.from("key1"), ({ key }) => key)).toEqual(
+          [...twin].sort().filter((key) => key >= "key1"),
+        );
+        expect(cells.sort()).toBeUndefined();
+        // It has come to nothing that anybody would see.
+        expect(other?.next().done).toBe(true);
+        expect(cells.size).toBe(twin.size);
+      }),
+    );
   });
 
   test("are found among tens of thousands, whose numbers are given to others when they are removed", () => {
@@ -288,4 +325,26 @@ describe("the memory of cells", () => {
     put(cells, "k2", "new");
     expect(cells.heldBytes).toBeLessThan(before);
   });
+});
+
+test("a map has its keys sorted before the first query that goes through them in order", () => {
+  const map = new KeyValueMap();
+  for (const key of ["b", "a"]) map.apply({ op: "put", key, value: 1 });
+  const scan = { op: "scan" } as const;
+  expect(map.prepareQuery({ op: "get", key: "a" })).toBeUndefined();
+  const unprepared = map.prepareQuery(scan);
+  expect(map.prepareQuery({ op: "keys" })?.next().done).toBe(true);
+  expect(map.prepareQuery(scan)).toBeUndefined();
+  expect(unprepared?.next().done).toBe(true);
+  expect(map.query(scan)).toMatchObject({ entries: [{ key: "a" }, { key: "b" }] });
+});
+
+test("a map with a query of its own is not asked what is to be done before that of the map", () => {
+  class Own extends KeyValueMap {
+    override query(): number {
+      return 1;
+    }
+  }
+  expect(preparesQueries(new KeyValueMap())).toBe(true);
+  expect(preparesQueries(new Own())).toBe(false);
 });
