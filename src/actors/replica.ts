@@ -277,18 +277,18 @@ export class Replica {
   }
 
   #applyEntry(entries: EntryReader, at: ApplyContext): Applied {
-    const { bytes } = entries.batch;
     switch (entries.kind) {
       case EntryKind.command:
-        return this.#carryOut(bytes, entries.start, entries.end, at);
+        return this.#carryOut(entries.bytes, entries.start, entries.end, at);
       case EntryKind.sessionCommand:
-        return this.#sessions.apply(entries.data, at, (command) => this.#carryOut(command, 0, command.byteLength, at));
+        return this.#sessions.apply(entries, at, this.#carryOut);
       default:
         return NOTHING;
     }
   }
 
-  #carryOut(bytes: Uint8Array, start: number, end: number, at: ApplyContext): Applied {
+  /** A value, since the sessions are given it with each command. */
+  readonly #carryOut = (bytes: Uint8Array, start: number, end: number, at: ApplyContext): Applied => {
     this.#wasAsked = true;
     if (this.#encoded !== undefined) {
       this.#calls.enter("apply", at.index);
@@ -302,7 +302,7 @@ export class Replica {
     this.#calls.leave();
     this.#durable?.checkReadings();
     return applied;
-  }
+  };
 }
 
 function* eachAfter<Item>(before: () => void, items: Iterable<Item>): Iterable<Item> {

@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import type { ByteRange } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import { forgetAbort } from "./abort.ts";
 import type { Proposed } from "./peer-handle.ts";
@@ -14,7 +15,8 @@ export interface Opened {
 
 /** A command of a session until the cluster has said what it came to. */
 export interface Command {
-  data: Uint8Array;
+  /** Encoded. Before it there is room for the session's header. */
+  data: ByteRange;
   readonly deadline: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;

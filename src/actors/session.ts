@@ -1,9 +1,9 @@
 import { randomInt } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { inspect } from "node:util";
-import { encode } from "../machine/codec.ts";
-import { MAX_RESULTS, packOpenSession, packSessionCommand } from "../machine/sessions.ts";
-import { wholeOf } from "../raft/entry.ts";
+import { encodeBehind } from "../machine/codec.ts";
+import { MAX_RESULTS, packOpenSession, SESSION_HEADER_BYTES, writeSessionHeader } from "../machine/sessions.ts";
+import { type ByteRange, rangeBytes, wholeOf } from "../raft/entry.ts";
 import { RaftError } from "../raft/errors.ts";
 import type { PeerId } from "../raft/message.ts";
 import { whenAborted } from "./abort.ts";
@@ -24,7 +24,7 @@ const MOST_PATIENCE = 8;
 const MOST_PATIENCE_TO_OPEN = 64;
 /** So much is sent without an answer, but at least one command: to each new leader all of it goes again. */
 const WINDOW_BYTES = 8 << 20;
-const NOTHING = new Uint8Array();
+const NO_COMMAND: ByteRange = wholeOf(new Uint8Array());
 
 /**
  * A client's session (dissertation 6.3): a command that is proposed in it is carried out once, however often it has to be
@@ -88,11 +88,11 @@ export class Session {
     command: unknown,
     { signal, timeoutMs = this.#host.defaultTimeoutMs }: Omit<WaitOptions, "client"> = {},
   ): Promise<Proposed<Result>> {
-    const data = encode(command, "command", this.#host.maxCommandBytes);
+    const data = encodeBehind(SESSION_HEADER_BYTES, command, "command", this.#host.maxCommandBytes);
     const invalid = invalidTimeout(timeoutMs);
     if (invalid !== undefined) throw invalid;
     if (signal?.aborted) throw aborted(signal);
-    const overloaded = this.#host.proposer.overloaded(this.#heldBytes + data.byteLength, this.#waiting.size);
+    const overloaded = this.#host.proposer.overloaded(this.#heldBytes + rangeBytes(data), this.#waiting.size);
     if (overloaded !== undefined) {
       // By when the caller listens; see Proposer.submit.
       await undefined;
@@ -106,7 +106,7 @@ export class Session {
       }
       command.place = this.#waiting.add(command);
       this.#earliestDeadline = Math.min(this.#earliestDeadline, command.deadline);
-      this.#heldBytes += data.byteLength;
+      this.#heldBytes += rangeBytes(data);
       this.#schedule();
     });
   }
@@ -164,7 +164,7 @@ export class Session {
           this.#giveUp(next, "ERR_TIMEOUT", `not delivered within ${next.timeoutMs} ms`);
           continue;
         }
-        this.#windowBytes += next.data.byteLength;
+        this.#windowBytes += rangeBytes(next.data);
         next.sequence = opened.nextSequence++;
         window.push(next);
       }
@@ -201,7 +201,7 @@ export class Session {
       this.#host.retryMs * MOST_PATIENCE_TO_OPEN,
       Math.max(this.#host.retryMs, this.#openRetryMs * 2),
     );
-    this.#submit(packOpenSession(owner, this.#expireMs), this.#openRetryMs, undefined).then(
+    this.#submit(wholeOf(packOpenSession(owner, this.#expireMs)), this.#openRetryMs, undefined).then(
       ({ result, index }) => {
         this.#isOpening = false;
         this.#openRetryMs = 0;
@@ -224,7 +224,10 @@ export class Session {
     const { sequence, deadline, isSettled, retryMs } = command;
     const now = performance.now();
     const acknowledged = window[0]?.sequence ?? sequence;
-    const data = packSessionCommand({ session, sequence, acknowledged, owner }, command.data);
+    const { bytes, start, end } = command.data === NO_COMMAND ? emptyCommand() : command.data;
+    // Again in the same place when it is sent again: nobody reads the attempt before any more, or reads no worse from this one.
+    writeSessionHeader(bytes, start, { session, sequence, acknowledged, owner });
+    const data = { bytes, start: start - SESSION_HEADER_BYTES, end };
     // A late answer is as good as any: a cluster that is slow would never be done if each attempt had to be in time.
     const timeoutMs = isSettled ? retryMs * MOST_PATIENCE : Math.max(0, deadline - now);
     const attempt = ++this.#attempts;
@@ -249,12 +252,11 @@ export class Session {
     }
   }
 
-  #submit(data: Uint8Array, timeoutMs: number, signal: AbortSignal | undefined): Promise<CallResult> {
-    return this.#host.proposer.submit("propose", wholeOf(data), {
-      ...{ timeoutMs, signal, inSession: true, client: this.#client, via: this.#via },
-      to: undefined,
-      onAppended: undefined,
-    });
+  #submit(data: ByteRange, timeoutMs: number, signal: AbortSignal | undefined): Promise<CallResult> {
+    const { proposer } = this.#host;
+    const [client, via] = [this.#client, this.#via];
+    const route = { to: undefined, timeoutMs, signal, onAppended: undefined, inSession: true, client, via };
+    return proposer.submit("propose", data, route);
   }
 
   /** What became of the attempt that is under way is not waited for. */
@@ -267,15 +269,15 @@ export class Session {
   #setUnderWay(command: Command, isUnderWay: boolean): void {
     if (command.isUnderWay === isUnderWay) return;
     command.isUnderWay = isUnderWay;
-    this.#heldBytes += isUnderWay ? -command.data.byteLength : command.data.byteLength;
+    this.#heldBytes += isUnderWay ? -rangeBytes(command.data) : rangeBytes(command.data);
   }
 
   /** A command that is not under way will not be sent again, or with its number only. */
   #dropData(command: Command): void {
-    const { byteLength } = command.data;
-    this.#heldBytes -= byteLength;
-    if (command.sequence > 0) this.#windowBytes -= byteLength;
-    command.data = NOTHING;
+    const bytes = rangeBytes(command.data);
+    this.#heldBytes -= bytes;
+    if (command.sequence > 0) this.#windowBytes -= bytes;
+    command.data = NO_COMMAND;
   }
 
   #answered(opened: Opened, command: Command, result: Proposed | RaftError): void {
@@ -393,4 +395,9 @@ export class Session {
     if (next === Number.POSITIVE_INFINITY) return;
     this.#timer = setTimeout(() => this.#pump(), Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(next - now))));
   }
+}
+
+/** Of one whose number only is to be used up. */
+function emptyCommand(): ByteRange {
+  return { bytes: new Uint8Array(SESSION_HEADER_BYTES), start: SESSION_HEADER_BYTES, end: SESSION_HEADER_BYTES };
 }

@@ -112,6 +112,17 @@ export function encodeRange(value: unknown, what: "command" | "query", maxBytes:
   return range ?? wholeOf(encodeRare(value, what, maxBytes));
 }
 
+/** {@link encodeRange}, with `room` bytes in front of it that are the caller's to write. */
+export function encodeBehind(room: number, value: unknown, what: "command", maxBytes: number): ByteRange {
+  const range = encoder.encodeRange(value, maxBytes, ENTRY_HEADER_BYTES + room);
+  // At the beginning of a buffer there is none.
+  if (range !== undefined && range.start > room) return range;
+  const { bytes, start, end } = range ?? wholeOf(encodeRare(value, what, maxBytes));
+  const moved = new Uint8Array(room + end - start);
+  moved.set(bytes.subarray(start, end), room);
+  return { bytes: moved, start: room, end: moved.length };
+}
+
 /** What the encoder leaves to others, and what nobody can encode. */
 function encodeRare(value: unknown, what: "command" | "query" | "value", maxBytes: number): Uint8Array {
   let atLeast: number;

@@ -1,5 +1,7 @@
 import { getFloat64, setFloat64 } from "../raft/bytes.ts";
+import type { ByteRange } from "../raft/entry.ts";
 import type { Outcome, RaftErrorCode } from "../raft/errors.ts";
+import { Fifo } from "../raft/fifo.ts";
 import type { Applied } from "./apply.ts";
 import { decode, decodeResults, encodeResults, pack } from "./codec.ts";
 
@@ -35,13 +37,18 @@ export interface SessionHeader {
   readonly owner: number;
 }
 
+/** Writes a header in front of the encoded command that begins at `at`. */
+export function writeSessionHeader(bytes: Uint8Array, at: number, header: SessionHeader): void {
+  setFloat64(bytes, at - 32, header.session);
+  setFloat64(bytes, at - 24, header.sequence);
+  setFloat64(bytes, at - 16, header.acknowledged);
+  setFloat64(bytes, at - 8, header.owner);
+}
+
 /** The data of an entry: a header, and the encoded command behind it. */
 export function packSessionCommand(header: SessionHeader, command: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(SESSION_HEADER_BYTES + command.byteLength);
-  setFloat64(bytes, 0, header.session);
-  setFloat64(bytes, 8, header.sequence);
-  setFloat64(bytes, 16, header.acknowledged);
-  setFloat64(bytes, 24, header.owner);
+  writeSessionHeader(bytes, SESSION_HEADER_BYTES, header);
   bytes.set(command, SESSION_HEADER_BYTES);
   return bytes;
 }
@@ -52,12 +59,13 @@ export function packOpenSession(owner: number, expireMs: number): Uint8Array {
 }
 
 /** The header of an entry's data. @throws RangeError when the data is too short for one. */
-export function readSessionHeader(data: Uint8Array): SessionHeader {
+export function readSessionHeader({ bytes, start, end }: ByteRange): SessionHeader {
+  if (end - start < SESSION_HEADER_BYTES) throw new RangeError(`${end - start} bytes are no command of a session`);
   return {
-    session: getFloat64(data, 0),
-    sequence: getFloat64(data, 8),
-    acknowledged: getFloat64(data, 16),
-    owner: getFloat64(data, 24),
+    session: getFloat64(bytes, start),
+    sequence: getFloat64(bytes, start + 8),
+    acknowledged: getFloat64(bytes, start + 16),
+    owner: getFloat64(bytes, start + 24),
   };
 }
 
@@ -66,6 +74,9 @@ interface At {
   readonly index: number;
   readonly time: number;
 }
+
+/** Carries out the command that lies from `start` to `end` of `bytes`. */
+type CarryOut<Place extends At> = (bytes: Uint8Array, start: number, end: number, at: Place) => Applied;
 
 interface Session {
   readonly owner: number;
@@ -76,8 +87,8 @@ interface Session {
   lastIndex: number;
   /** The number of the last command that was carried out. */
   lastSequence: number;
-  /** What the commands from the acknowledged one to the last came to. */
-  readonly results: Map<number, Applied>;
+  /** What the commands from the first that is not acknowledged to the last came to. */
+  readonly results: Fifo<Applied>;
 }
 
 type SessionRecord = readonly [
@@ -103,6 +114,8 @@ const SKIPPED: Applied = { result: undefined, threw: undefined };
 export class Sessions {
   /** By id; who was used least recently comes first. */
   readonly #sessions = new Map<number, Session>();
+  /** The one that was used last. */
+  #latest: Session | undefined;
   /** The ids of those that have come, changed or gone since `takeChanges`; undefined when nobody asks for them. */
   #changed: Set<number> | undefined;
 
@@ -110,11 +123,9 @@ export class Sessions {
   static restore(records: Iterable<Uint8Array>): Sessions {
     const sessions = new Sessions();
     const found = Array.from(records, (record) => {
-      const [id, owner, expireMs, lastUsed, lastIndex, lastSequence, sequences, packed] = decode(
-        record,
-      ) as SessionRecord;
-      const results = new Map<number, Applied>();
-      for (const [at, result] of decodeResults(packed).entries()) results.set(sequences[at] ?? 0, result);
+      const [id, owner, expireMs, lastUsed, lastIndex, lastSequence, , packed] = decode(record) as SessionRecord;
+      const results = new Fifo<Applied>();
+      for (const result of decodeResults(packed)) results.push(result);
       return { id, session: { owner, expireMs, lastUsed, lastIndex, lastSequence, results } };
     });
     found.sort((left, right) => left.session.lastIndex - right.session.lastIndex);
@@ -130,7 +141,7 @@ export class Sessions {
    * Applies an entry. `carryOut` is called for a command that is the next of its session, and for no other; the result
    * of one that was carried out before is the one it came to then.
    */
-  apply(data: Uint8Array, at: At, carryOut: (command: Uint8Array) => Applied): Applied {
+  apply<Place extends At>(data: ByteRange, at: Place, carryOut: CarryOut<Place>): Applied {
     const header = readSessionHeader(data);
     return header.session === 0 ? this.#open(header, at) : this.#apply(header, data, at, carryOut);
   }
@@ -168,8 +179,16 @@ export class Sessions {
       if (this.#sessions.size < MAX_SESSIONS && !isExpired(session, time)) break;
       this.#delete(id);
     }
-    const session = { owner, expireMs, lastUsed: time, lastIndex: index, lastSequence: 0, results: new Map() };
+    const session = {
+      owner,
+      expireMs,
+      lastUsed: time,
+      lastIndex: index,
+      lastSequence: 0,
+      results: new Fifo<Applied>(),
+    };
     this.#sessions.set(index, session);
+    this.#latest = session;
     this.#changed?.add(index);
     return { result: index, threw: undefined };
   }
@@ -178,13 +197,9 @@ export class Sessions {
     if (this.#sessions.delete(id)) this.#changed?.add(id);
   }
 
-  #apply(
-    header: SessionHeader,
-    data: Uint8Array,
-    { index, time }: At,
-    carryOut: (command: Uint8Array) => Applied,
-  ): Applied {
+  #apply<Place extends At>(header: SessionHeader, data: ByteRange, at: Place, carryOut: CarryOut<Place>): Applied {
     const { session: id, sequence, acknowledged, owner } = header;
+    const { index, time } = at;
     const session = this.#sessions.get(id);
     if (session === undefined || isExpired(session, time)) {
       this.#delete(id);
@@ -196,39 +211,46 @@ export class Sessions {
     session.lastUsed = time;
     session.lastIndex = index;
     this.#changed?.add(id);
-    this.#sessions.delete(id);
-    this.#sessions.set(id, session);
-    for (const done of session.results.keys()) {
-      if (done >= acknowledged) break;
-      session.results.delete(done);
+    if (this.#latest !== session) {
+      this.#sessions.delete(id);
+      this.#sessions.set(id, session);
+      this.#latest = session;
     }
+    const { results } = session;
+    while (results.length > 0 && firstKept(session) < acknowledged) results.shift();
     if (sequence <= session.lastSequence) {
       const message = `command ${sequence} of session ${id} was carried out, and its result is not kept any more`;
-      return session.results.get(sequence) ?? refuse("ERR_SESSION_CONFLICT", message, "applied");
+      return results.at(sequence - firstKept(session)) ?? refuse("ERR_SESSION_CONFLICT", message, "applied");
     }
     if (sequence !== session.lastSequence + 1) {
       const message = `command ${sequence} of session ${id} came after command ${session.lastSequence}`;
       return refuse("ERR_SESSION_GAP", message);
     }
-    if (session.results.size >= MAX_RESULTS) {
+    if (results.length >= MAX_RESULTS) {
       const message = `session ${id} has ${MAX_RESULTS} results that its client has not acknowledged`;
       return refuse("ERR_OVERLOADED", message);
     }
-    const command = data.subarray(SESSION_HEADER_BYTES);
-    const applied = command.byteLength === 0 ? SKIPPED : carryOut(command);
+    const { bytes, start, end } = data;
+    const command = start + SESSION_HEADER_BYTES;
+    const applied = command === end ? SKIPPED : carryOut(bytes, command, end, at);
     session.lastSequence = sequence;
-    session.results.set(sequence, applied);
+    results.push(applied);
     return applied;
   }
+}
+
+/** The number of the command that the first of the results is of. */
+function firstKept({ lastSequence, results }: Session): number {
+  return lastSequence - results.length + 1;
 }
 
 function recordOf(
   id: number,
   { owner, expireMs, lastUsed, lastIndex, lastSequence }: Omit<Session, "results">,
-  results: readonly (readonly [sequence: number, result: Applied])[],
+  results: readonly Applied[],
 ): Uint8Array {
-  const sequences = results.map(([sequence]) => sequence);
-  const packed = encodeResults(results.map(([, result]) => result));
+  const sequences = results.map((_, at) => lastSequence - results.length + 1 + at);
+  const packed = encodeResults(results);
   return pack([id, owner, expireMs, lastUsed, lastIndex, lastSequence, sequences, packed] satisfies SessionRecord);
 }
 

@@ -164,8 +164,11 @@ export function parseBatches(source: Uint8Array, offset = 0, end = source.byteLe
   return batches;
 }
 
-/** Goes through the entries of a batch one by one. It stands at one entry, or before the first; none is made into an object. */
-export class EntryReader {
+/**
+ * Goes through the entries of a batch one by one. It stands at one entry, or before the first; none is made into an object. As a
+ * range it is the data of the one that it stands at.
+ */
+export class EntryReader implements ByteRange {
   readonly batch: Batch;
   #index: number;
   #start = BATCH_HEADER_BYTES;
@@ -187,7 +190,12 @@ export class EntryReader {
     return this.batch.bytes[this.#start - ENTRY_HEADER_BYTES + 4] as EntryKind;
   }
 
-  /** Where the data begins in the bytes of the batch. */
+  /** Of the batch. */
+  get bytes(): Uint8Array {
+    return this.batch.bytes;
+  }
+
+  /** Where the data begins in them. */
   get start(): number {
     return this.#start;
   }

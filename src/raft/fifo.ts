@@ -22,6 +22,11 @@ export class Fifo<Item> implements Iterable<Item> {
     return this.#items[this.#items.length - 1];
   }
 
+  /** The item before which there are so many. */
+  at(position: number): Item | undefined {
+    return position < 0 ? undefined : this.#items[this.#head + position];
+  }
+
   push(item: Item): void {
     this.#items.push(item);
   }

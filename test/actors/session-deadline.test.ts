@@ -19,7 +19,7 @@ it("tells the caller of a command that came too early until its deadline that it
     proposer: {
       overloaded: () => undefined,
       submit(_kind, data, { timeoutMs }): Promise<CallResult> {
-        const { session, sequence } = readSessionHeader(data.bytes);
+        const { session, sequence } = readSessionHeader(data);
         if (session === 0) return Promise.resolve({ index: 7, term: 1, result: 7 });
         // The first is on its way for ever; the second is refused for that when its time is over.
         if (sequence === 1) return new Promise(() => {});
@@ -42,7 +42,7 @@ it("uses a session that took longer to open than it may be idle, and does not op
     proposer: {
       overloaded: () => undefined,
       async submit(_kind, data): Promise<CallResult> {
-        const { session, sequence } = readSessionHeader(data.bytes);
+        const { session, sequence } = readSessionHeader(data);
         if (session !== 0) return { index: 8, term: 1, result: sequence };
         opened++;
         await new Promise((resolve) => setTimeout(resolve, 20));
@@ -64,7 +64,7 @@ it("takes an answer that comes after the command was sent again for any", async 
     proposer: {
       overloaded: () => undefined,
       submit(_kind, data, { timeoutMs }): Promise<CallResult> {
-        const { session, sequence } = readSessionHeader(data.bytes);
+        const { session, sequence } = readSessionHeader(data);
         if (session === 0) return Promise.resolve({ index: 7, term: 1, result: 7 });
         sent.push(sequence);
         // The cluster is slow: it is still about the first attempt when the third is made, and never comes to that.
@@ -90,7 +90,7 @@ it("settles what was under way in a session that has expired, however that ends"
     proposer: {
       overloaded: () => undefined,
       async submit(_kind, data): Promise<CallResult> {
-        const { session, sequence } = readSessionHeader(data.bytes);
+        const { session, sequence } = readSessionHeader(data);
         if (session === 0) return { index: 7, term: 1, result: 7 };
         if (sequence === 1) throw new RaftError("ERR_SESSION_EXPIRED", "session 7 has expired");
         // The answer to the second is lost.
@@ -117,7 +117,7 @@ it("takes a new session when it was idle for long by the clock of the log, thoug
     proposer: {
       overloaded: () => undefined,
       async submit(_kind, data): Promise<CallResult> {
-        const { session, sequence } = readSessionHeader(data.bytes);
+        const { session, sequence } = readSessionHeader(data);
         if (session === 0) return { index: 7, term: 1, result: ++opened };
         if (session === 2) return { index: 8, term: 1, result: sequence };
         abort.abort();
@@ -139,7 +139,7 @@ it("counts what waits to be sent again among what may wait", async () => {
     proposer: {
       overloaded: (bytes) => (bytes > limit ? new RaftError("ERR_OVERLOADED", `${bytes}`) : undefined),
       async submit(_kind, data): Promise<CallResult> {
-        if (readSessionHeader(data.bytes).session === 0) return { index: 7, term: 1, result: 7 };
+        if (readSessionHeader(data).session === 0) return { index: 7, term: 1, result: 7 };
         throw new RaftError("ERR_OVERLOADED", "the leader has enough to do");
       },
     },
@@ -163,7 +163,7 @@ it("goes through what is to be sent again once for all that was refused together
     proposer: {
       overloaded: () => undefined,
       async submit(_kind, data): Promise<CallResult> {
-        const { session, sequence } = readSessionHeader(data.bytes);
+        const { session, sequence } = readSessionHeader(data);
         if (session === 0) return { index: 7, term: 1, result: 7 };
         if (refused++ >= 500) return { index: 8, term: 1, result: sequence };
         throw new RaftError("ERR_NOT_LEADER", "p1 does not lead");
@@ -186,7 +186,7 @@ it("sends no more than 8 MiB without an answer, and goes on with each answer", a
     proposer: {
       overloaded: () => undefined,
       async submit(_kind, data): Promise<CallResult> {
-        const { session, sequence } = readSessionHeader(data.bytes);
+        const { session, sequence } = readSessionHeader(data);
         if (session === 0) return { index: 7, term: 1, result: 7 };
         await new Promise<void>((resolve) => sent.push(resolve));
         return { index: 8, term: 1, result: sequence };
@@ -235,7 +235,7 @@ it("sends very many commands in the order of their calls, each once", async () =
     proposer: {
       overloaded: () => undefined,
       async submit(_kind, data): Promise<CallResult> {
-        const { session, sequence } = readSessionHeader(data.bytes);
+        const { session, sequence } = readSessionHeader(data);
         if (session === 0) return { index: 7, term: 1, result: 7 };
         sent.push(sequence);
         return { index: 7 + sequence, term: 1, result: sequence };
@@ -259,7 +259,7 @@ it("goes on behind as many commands as may be under way that were all given up",
     proposer: {
       overloaded: () => undefined,
       submit(_kind, data, { timeoutMs }): Promise<CallResult> {
-        const { session, sequence } = readSessionHeader(data.bytes);
+        const { session, sequence } = readSessionHeader(data);
         if (session === 0) return Promise.resolve({ index: 7, term: 1, result: 7 });
         if (isUp) return Promise.resolve({ index: 7 + sequence, term: 1, result: sequence });
         const error = new RaftError("ERR_UNKNOWN_OUTCOME", "no answer", { outcome: "unknown" });

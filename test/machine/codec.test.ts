@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Applied } from "../../src/machine/apply.ts";
-import { decode, decodeResults, encode, encodeResults, pack } from "../../src/machine/codec.ts";
+import { decode, decodeResults, encode, encodeBehind, encodeResults, pack } from "../../src/machine/codec.ts";
 import { RaftError } from "../../src/raft/errors.ts";
 
 const NO_LIMIT = Number.POSITIVE_INFINITY;
@@ -258,6 +258,20 @@ test("pack is encode without the checks", () => {
   fc.assert(
     fc.property(values, (value) => {
       expect(Buffer.compare(pack(value), encode(value, "command", NO_LIMIT))).toBe(0);
+    }),
+  );
+});
+
+test("what stands in the room in front of values disturbs none of them, short, long or rare", () => {
+  const long = fc.integer({ min: 100, max: 40_000 }).map((length) => "x".repeat(length));
+  fc.assert(
+    fc.property(fc.array(fc.oneof(values, long), { maxLength: 30 }), fc.integer({ min: 1, max: 40 }), (all, room) => {
+      const ranges = all.map((value) => encodeBehind(room, value, "command", NO_LIMIT));
+      for (const [at, { bytes, start }] of ranges.entries()) bytes.fill(at, start - room, start);
+      for (const [at, { bytes, start, end }] of ranges.entries()) {
+        expect(decode(bytes.subarray(start, end))).toStrictEqual(all[at]);
+        expect(bytes.subarray(start - room, start).every((byte) => byte === at)).toBe(true);
+      }
     }),
   );
 });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Applied } from "../../src/machine/apply.ts";
-import { decode, pack } from "../../src/machine/codec.ts";
+import { decodeWithin, pack } from "../../src/machine/codec.ts";
 import {
   MAX_RESULTS,
   MAX_SESSIONS,
@@ -10,6 +10,7 @@ import {
   Sessions,
 } from "../../src/machine/sessions.ts";
 import { joinContent, splitContent } from "../../src/machine/snapshot-content.ts";
+import { wholeOf } from "../../src/raft/entry.ts";
 
 const OWNER = 7;
 
@@ -21,8 +22,8 @@ class Table {
 
   apply(data: Uint8Array, time = 0): Applied {
     this.index++;
-    return this.sessions.apply(data, { index: this.index, time }, (command) => {
-      const value = decode(command);
+    return this.sessions.apply(wholeOf(data), { index: this.index, time }, (bytes, start, end) => {
+      const value = decodeWithin(bytes, start, end);
       this.carriedOut.push(value);
       return value === "refuse"
         ? { result: undefined, threw: { name: "Error", message: "refused" } }

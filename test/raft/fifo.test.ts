@@ -32,6 +32,7 @@ describe("a queue", () => {
           }
           expect([queue.length, queue.first, queue.last]).toEqual([twin.length, twin[0], twin.at(-1)]);
           expect([...queue]).toEqual(twin);
+          for (const at of [-1, 0, 1, twin.length - 1, twin.length]) expect(queue.at(at)).toBe(twin[at]);
         }
       }),
     );

@@ -1,6 +1,6 @@
 import { decode } from "../../machine/codec.ts";
 import { readSessionHeader, SESSION_HEADER_BYTES } from "../../machine/sessions.ts";
-import { EntryKind, parseConfiguration } from "../../raft/entry.ts";
+import { EntryKind, parseConfiguration, wholeOf } from "../../raft/entry.ts";
 import type { EntryReport } from "../../storage/store-report.ts";
 
 /** An entry of the log, to be shown. */
@@ -30,7 +30,7 @@ export function readEntry({ index, term, time, kind, data }: EntryReport): Entry
       case EntryKind.configuration:
         return { ...entry, command: parseConfiguration(data) };
       case EntryKind.sessionCommand: {
-        const { session: id, sequence } = readSessionHeader(data);
+        const { session: id, sequence } = readSessionHeader(wholeOf(data));
         const command = data.subarray(SESSION_HEADER_BYTES);
         const session = { id: id === 0 ? index : id, sequence };
         return command.byteLength === 0 ? { ...entry, session } : { ...entry, session, command: decode(command) };
