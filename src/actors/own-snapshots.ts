@@ -39,6 +39,8 @@ export class OwnSnapshots {
   readonly #options: OwnSnapshotsOptions;
   #snapshotter: Snapshotter | undefined;
   #isWanted = false;
+  /** Whether the one that is under way was asked for. */
+  #wasWanted = false;
   /** Where the last attempt stood, so that one that fails is not made again at every entry. */
   #lastAttempt = 0;
 
@@ -67,9 +69,11 @@ export class OwnSnapshots {
     // The one that was under way may be the one that was asked for.
     if (this.#isWanted) this.#isWanted = this.#hasNews;
     if (this.#snapshotter !== undefined || !(isDue || this.#isWanted)) return;
+    if (raft.isReceivingSnapshot) return;
     if (raft.isSendingSnapshot(now) && index - last < MOST_POSTPONED * snapshotEvery) return;
     const term = raft.log.termAt(index);
     if (term === undefined) return;
+    this.#wasWanted = this.#isWanted;
     this.#isWanted = false;
     this.#lastAttempt = index;
     const head = { index, term, time, configuration: raft.configuration, version };
@@ -84,7 +88,10 @@ export class OwnSnapshots {
     const snapshotter = this.#snapshotter;
     if (snapshotter === undefined) return;
     this.#attempt(() => {
-      if (snapshotter.step(this.#options.raft, now)) this.end();
+      if (!snapshotter.step(this.#options.raft, now)) return;
+      // The leader's has taken its place, and may never be complete: somebody waits for one.
+      if (!snapshotter.isComplete) this.#isWanted ||= this.#wasWanted;
+      this.end();
     });
   }
 

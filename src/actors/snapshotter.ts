@@ -48,6 +48,7 @@ export class Snapshotter {
   #bytes = 0;
   /** Whether the last `step` was not in a rest. */
   #hasWorked = false;
+  #isComplete = false;
   /** Until when it rests. */
   #restsUntil = Number.NEGATIVE_INFINITY;
 
@@ -71,6 +72,11 @@ export class Snapshotter {
   /** The entry after which the state was frozen. */
   get index(): number {
     return this.#head.index;
+  }
+
+  /** Whether the snapshot is whole, and the taker has it. */
+  get isComplete(): boolean {
+    return this.#isComplete;
   }
 
   /** When it goes on, by the clock that `step` and `rest` are given. */
@@ -104,6 +110,7 @@ export class Snapshotter {
     }
     if (!done) return false;
     taker.completeSnapshot({ ...this.#head, chunks: this.#chunks, bytes: this.#bytes }, now());
+    this.#isComplete = true;
     return true;
   }
 

@@ -133,6 +133,12 @@ export class Raft {
     );
   }
 
+  /** Whether the leader is sending its snapshot here; one of this peer's own would make it begin again. */
+  get isReceivingSnapshot(): boolean {
+    const { incoming, leader, commitIndex } = this.#state;
+    return incoming !== undefined && incoming.from === leader && incoming.info.index > commitIndex;
+  }
+
   get commitIndex(): number {
     return this.#state.commitIndex;
   }

@@ -380,6 +380,34 @@ describe("snapshots", () => {
     expect(peer.journal.filter((step) => step.includes("snapshot"))).toEqual(["took a snapshot of 4"]);
   });
 
+  it("are taken after all when the leader's, which took the place of one that was asked for, is never complete", () => {
+    const peer = setUp(["a", "b", "c"]);
+    peer.elect();
+    peer.shell.request(CLIENT, propose(1, "x".repeat(300_000)));
+    peer.shell.turn();
+    peer.acknowledge("b");
+    peer.shell.turn();
+    const { lastApplied, raft } = peer.shell;
+    const { currentTerm: term, log } = raft;
+    expect(peer.shell.wantSnapshot()).toBe(true);
+    // It begins, and sets the first of three chunks aside.
+    for (let turn = 0; turn < 2; turn++) peer.shell.turn();
+    expect(peer.saves.at(-1)?.chunks).toHaveLength(1);
+    const info = {
+      ...{ index: 9, term, time: 1, version: 0, chunks: 3, bytes: 300 },
+      configuration: { voters: ["a", "b", "c"] },
+    };
+    const chunk = { lastIncludedIndex: 9, lastIncludedTerm: term, chunk: 0, info, data: new Uint8Array(100) };
+    peer.deliver("b", { type: "InstallSnapshot", term: term + 1, round: 1, ...chunk });
+    for (let turn = 0; turn < 9; turn++) peer.shell.turn();
+    expect(peer.shell.raft.snapshot).toBeUndefined();
+    const heartbeat = { leaderCommit: lastApplied, round: 1, isQuiet: false, batches: [] };
+    const before = { prevLogIndex: log.lastIndex, prevLogTerm: term };
+    peer.deliver("c", { type: "AppendEntries", term: term + 2, ...before, ...heartbeat });
+    for (let turn = 0; turn < 9; turn++) peer.shell.turn();
+    expect(peer.shell.raft.snapshot?.index).toBe(lastApplied);
+  });
+
   it("that the machine refuses are reported, and the log stays", () => {
     const peer = applying(["no snapshots", "b", "c", "d"], 3);
     expect(peer.journal).toContain("the state after entry 3 cannot be taken as a snapshot: not now");
