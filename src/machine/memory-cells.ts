@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { SortedKeys } from "../raft/sorted-keys.ts";
 import type { EncodedPut } from "./encoded-put.ts";
 import { hashOf, hashOfText } from "./key-hash.ts";
 import {
@@ -17,7 +18,6 @@ import type { Cell, Cells, WritableCells } from "./key-value-rules.ts";
 import { isAscii, textHead, textLength, uintBytes, writeUint } from "./msgpack.ts";
 import { type Chunk, RecordArena, recordBytes } from "./record-arena.ts";
 import type { RecordPlace } from "./records.ts";
-import { SortedKeys } from "./sorted-keys.ts";
 
 /** In the place of the number of an entry's chunk: it is a cell and no record, or it was removed. */
 const CELL = -1;

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
+import { SortedKeys } from "../raft/sorted-keys.ts";
 import { decode, encode } from "./codec.ts";
-import { SortedKeys } from "./sorted-keys.ts";
 import type { StateRange, StateReader, StateWriter } from "./state-machine.ts";
 
 /** The longest key, in bytes of UTF-8: what LMDB can hold, were all of it characters that take more bytes there. */

@@ -1,3 +1,4 @@
+import { MachineChanges } from "./machine-changes.ts";
 import {
   type FrozenTable,
   type KeyedRecord,
@@ -9,19 +10,19 @@ import {
   type Table,
 } from "./records.ts";
 
-/** The latest of each key; undefined for one that is removed. Bytes that are written over when the overlay is cleared. */
+/** Of a table, the latest of each key; undefined for one that is removed. Bytes that are written over when the overlay is cleared. */
 type Changes = Map<string | number, Uint8Array | undefined>;
 
 /** Records with writes on top of them that they do not have yet. */
 export class Overlaid implements ReadableRecords {
   readonly #base: ReadableRecords;
-  readonly #changes: Readonly<Record<Table, Changes>> = {
+  readonly #changes: Readonly<Record<Exclude<Table, "machine">, Changes>> = {
     meta: new Map(),
     log: new Map(),
     terms: new Map(),
     snapshot: new Map(),
-    machine: new Map(),
   };
+  readonly #machine = new MachineChanges();
   /** Of the tables with numbers, whose keys are written once or in an order that matters. */
   #numbered: RecordWrite[] = [];
   #removals = 0;
@@ -39,7 +40,8 @@ export class Overlaid implements ReadableRecords {
   add(writes: readonly RecordWrite[]): void {
     for (const write of writes) {
       const { table, key, value } = write;
-      this.#changes[table].set(key, value);
+      if (table === "machine") this.#machine.set(String(key), value);
+      else this.#changes[table].set(key, value);
       if (table !== "meta" && table !== "machine") this.#numbered.push(write);
       if (value === undefined) this.#removals++;
     }
@@ -48,23 +50,24 @@ export class Overlaid implements ReadableRecords {
   /** Forgets what was added: the records below have it now. */
   clear(): void {
     for (const changes of Object.values(this.#changes)) changes.clear();
+    this.#machine.clear();
     this.#numbered = [];
     this.#removals = 0;
   }
 
   /** What brings the records below to where they are with this on top of them. */
   writes(): RecordWrite[] {
-    const latest = (["meta", "machine"] as const).flatMap((table) =>
-      Array.from(this.#changes[table], ([key, value]): RecordWrite => ({ table, key, value })),
-    );
-    return [...this.#numbered, ...latest];
+    const meta = Array.from(this.#changes.meta, ([key, value]): RecordWrite => ({ table: "meta", key, value }));
+    const machine = Array.from(this.#machine, ({ key, value }): RecordWrite => ({ table: "machine", key, value }));
+    return [...this.#numbered, ...meta, ...machine];
   }
 
   get(table: Table, key: string | number): Uint8Array | undefined {
-    const changes = this.#changes[table];
-    const value = changes.get(key);
-    if (value !== undefined) return new Uint8Array(value);
-    return changes.has(key) ? undefined : this.#base.get(table, key);
+    const isMachine = table === "machine";
+    const own = isMachine ? this.#machine.get(String(key)) : this.#changes[table].get(key);
+    if (own !== undefined) return new Uint8Array(own);
+    const isRemoved = isMachine ? this.#machine.has(String(key)) : this.#changes[table].has(key);
+    return isRemoved ? undefined : this.#base.get(table, key);
   }
 
   floor(table: NumberedTable, key: number): number | undefined {
@@ -88,23 +91,29 @@ export class Overlaid implements ReadableRecords {
   }
 
   page(range: KeyRange): KeyedRecord[] {
-    return mergedPage(this.#base, this.#machineChanges(range), range);
+    return mergedPage(this.#base, this.#machine, range);
   }
 
   machineKeys(range: KeyRange): string[] {
-    const own = this.#machineChanges(range);
-    if (own.length === 0) return this.#base.machineKeys(range);
-    const below = this.#base.machineKeys({ ...range, limit: range.limit + this.#removals });
-    const keys = new Set(below.filter((key) => !this.#changes.machine.has(key)));
-    for (const { key, value } of own) if (value !== undefined) keys.add(key);
-    return [...keys].sort().slice(0, range.limit);
+    const { from, to, limit } = range;
+    if (this.#machine.size === 0) return this.#base.machineKeys(range);
+    const below = this.#base.machineKeys({ from, to, limit: limit + this.#removals });
+    const keys = new Set(below.filter((key) => !this.#machine.has(key)));
+    let own = 0;
+    for (const { key, value } of this.#machine.between(from, to)) {
+      if (own === limit) break;
+      if (value === undefined) continue;
+      keys.add(key);
+      own++;
+    }
+    return [...keys].sort().slice(0, limit);
   }
 
   freeze(): FrozenTable {
     const frozen = this.#base.freeze();
-    const own = this.#machineChanges().map(({ key, value }) => ({ key, value: value && new Uint8Array(value) }));
+    const own = this.#machine.copy();
     return {
-      page: (range) => mergedPage(frozen, own.filter(within(range)), range),
+      page: (range) => mergedPage(frozen, own, range),
       release: () => frozen.release(),
     };
   }
@@ -113,33 +122,19 @@ export class Overlaid implements ReadableRecords {
     const changes = this.#changes[table];
     return changes.get(key) === undefined && changes.has(key);
   }
-
-  /** Of a range, or all; in the order of their keys. */
-  #machineChanges(range?: KeyRange): MachineChange[] {
-    const all = Array.from(this.#changes.machine, ([key, value]) => ({ key: String(key), value }));
-    return (range === undefined ? all : all.filter(within(range))).sort((a, b) => (a.key < b.key ? -1 : 1));
-  }
 }
 
-interface MachineChange {
-  readonly key: string;
-  readonly value: Uint8Array | undefined;
-}
-
-function within({ from, to }: KeyRange): (change: MachineChange) => boolean {
-  return ({ key }) => key >= from && key < to;
-}
-
-/** @param own what is on top, in the range and in order. */
+/** @param changes what is on top. */
 function mergedPage(
   base: Pick<FrozenTable, "page">,
-  own: readonly MachineChange[],
+  changes: MachineChanges,
   { from, to, limit }: KeyRange,
 ): KeyedRecord[] {
-  if (own.length === 0) return base.page({ from, to, limit });
+  if (changes.size === 0) return base.page({ from, to, limit });
   const merged: KeyedRecord[] = [];
   let bytes = 0;
-  let at = 0;
+  const own = changes.between(from, to);
+  let next = own.next().value;
   const isFull = () => merged.length >= limit || bytes >= PAGE_BYTES;
   const take = ({ key, value }: KeyedRecord) => {
     if (isFull()) return;
@@ -148,7 +143,7 @@ function mergedPage(
   };
   /** What is on top and comes before `end`. */
   const takeOwn = (end: string) => {
-    for (let next = own[at]; next !== undefined && next.key < end; next = own[++at]) {
+    for (; next !== undefined && next.key < end && !isFull(); next = own.next().value) {
       if (next.value !== undefined) take({ key: next.key, value: new Uint8Array(next.value) });
     }
   };
@@ -157,7 +152,7 @@ function mergedPage(
     for (const record of below) {
       takeOwn(record.key);
       // One that is changed or removed comes with what is on top.
-      if (own[at]?.key !== record.key) take(record);
+      if (next?.key !== record.key) take(record);
     }
     const last = below.at(-1);
     if (last === undefined) {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { SortedKeys } from "../../src/machine/sorted-keys.ts";
+import { SortedKeys } from "../../src/raft/sorted-keys.ts";
 
 test("are those of a sorted array, however many come and go, from any key on", () => {
   const step = fc.record({ key: fc.integer({ min: 0, max: 3_000 }), isGone: fc.boolean() });
