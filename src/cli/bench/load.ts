@@ -1,3 +1,5 @@
+import type { Supervisor } from "../../actors/supervisor.ts";
+import { KvClient } from "../../kv/client.ts";
 import type { Durability } from "../../storage/store.ts";
 import type { BenchContext } from "./bench.ts";
 import { startCluster } from "./cluster.ts";
@@ -8,12 +10,18 @@ import { clientShare } from "./meter.ts";
 /** Keys that are written to, so that the state does not grow. */
 export const KEYS = 1_000;
 
+/** Who carries commands: the supervisor, each once at most; a session, each exactly once; or the client of the key-value map. */
+export const WAYS = ["supervisor", "session", "kv"] as const;
+export type Way = (typeof WAYS)[number];
+
 /** What a closed loop is run on. */
 export interface Load {
   readonly peers: number;
   readonly bytes: number;
   readonly outstanding: number;
   readonly durability: Durability;
+  /** Default: the supervisor. */
+  readonly by?: Way;
 }
 
 /** What one run of a load gave. */
@@ -31,6 +39,7 @@ export async function runLoad(
   seconds: number,
 ): Promise<LoadRun> {
   const { peers, bytes, outstanding, durability } = load;
+  const { by = "supervisor" } = load;
   const value = "x".repeat(bytes);
   const generatorMicros = await closedLoopMicros(outstanding, context.signal);
   await using cluster = await startCluster(context, {
@@ -39,11 +48,11 @@ export async function runLoad(
     // Room for all that is outstanding at once.
     maxPendingBytes: Math.max(64 << 20, 2 * outstanding * (bytes + 64)),
   });
-  const { supervisor } = cluster;
+  const put = putter(cluster.supervisor, by);
   let before: number | undefined;
   let after: number | undefined;
   const { span, done, failures, failure, latencies } = await closedLoop(
-    (client, round) => supervisor.propose({ op: "put", key: `k${(client * 31 + round) % KEYS}`, value }),
+    (client, round) => put(`k${(client * 31 + round) % KEYS}`, value),
     {
       outstanding,
       seconds,
@@ -73,4 +82,20 @@ export async function runLoad(
       failed: failures,
     },
   };
+}
+
+/** One session, or one client of the map, for all that is outstanding, as in an app. */
+function putter(supervisor: Supervisor, by: Way): (key: string, value: string) => Promise<unknown> {
+  switch (by) {
+    case "supervisor":
+      return (key, value) => supervisor.propose({ op: "put", key, value });
+    case "session": {
+      const session = supervisor.session();
+      return (key, value) => session.propose({ op: "put", key, value });
+    }
+    case "kv": {
+      const kv = new KvClient(supervisor);
+      return (key, value) => kv.put(key, value);
+    }
+  }
 }

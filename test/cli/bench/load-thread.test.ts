@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { BenchContext } from "../../../src/cli/bench/bench.ts";
-import type { Load } from "../../../src/cli/bench/load.ts";
+import { type Load, WAYS } from "../../../src/cli/bench/load.ts";
 import { startLoadThread } from "../../../src/cli/bench/load-thread.ts";
 
 const LOAD: Load = { peers: 1, bytes: 16, outstanding: 2, durability: "process" };
@@ -26,6 +26,13 @@ test("a load runs in a thread of its own, which tells what of the CPU it took it
   expect(figures["app's thread %"]).toBeGreaterThan(0);
   expect(figures["app's thread %"]).toBeLessThan(100);
   expect(figures["app's thread busy %"]).toBeGreaterThan(0);
+});
+
+test.each(WAYS)("the commands of a load may be carried by the %s", async (by) => {
+  await using thread = startLoadThread();
+  const { figures, failure } = await thread.run(context(), { ...LOAD, by }, 0.1);
+  expect(failure).toBeUndefined();
+  expect(figures["commits/s"]).toBeGreaterThan(0);
 });
 
 test("a run that fails says why, and the thread runs the next one", async () => {

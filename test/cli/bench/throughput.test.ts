@@ -3,7 +3,13 @@ import { OptionValues } from "../../../src/cli/bench/bench.ts";
 import { resultTables } from "../../../src/cli/bench/table.ts";
 import { loads } from "../../../src/cli/bench/throughput.ts";
 
-const LISTS = { peers: "1,3", outstanding: "1,64", bytes: "16,256", durability: "disk,process" };
+const LISTS = {
+  peers: "1,3",
+  outstanding: "1,64",
+  bytes: "16,256",
+  durability: "disk,process",
+  by: "supervisor,session,kv",
+};
 
 describe("the loads of the throughput", () => {
   test("are those of every given list with every other", () => {
@@ -11,18 +17,18 @@ describe("the loads of the throughput", () => {
     const found = loads(given);
     expect(found).toHaveLength(8);
     expect(new Set(found.map(({ durability }) => durability))).toEqual(new Set(["process"]));
-    expect(found).toContainEqual({ peers: 1, bytes: 16, outstanding: 64, durability: "process" });
+    expect(found).toContainEqual({ peers: 1, bytes: 16, outstanding: 64, durability: "process", by: "supervisor" });
   });
 
   test("vary one thing at a time when nothing is given, and none twice", () => {
     const found = loads(new OptionValues(LISTS, new Set()));
-    const base = { peers: 3, bytes: 256, outstanding: 1_000, durability: "disk" };
+    const base = { peers: 3, bytes: 256, outstanding: 1_000, durability: "disk", by: "supervisor" };
     for (const load of found.filter(({ outstanding }) => outstanding === 1_000)) {
       const differing = Object.entries(base).filter(([name, value]) => Reflect.get(load, name) !== value);
       expect(differing.length).toBeLessThanOrEqual(1);
     }
     expect(new Set(found.map((load) => JSON.stringify(load))).size).toBe(found.length);
-    expect(found).toHaveLength(7);
+    expect(found).toHaveLength(9);
   });
 
   test("that make no sense are wrong usage", () => {
@@ -32,6 +38,7 @@ describe("the loads of the throughput", () => {
     expect(() => loads(values({ durability: "ram" }))).toThrow(
       '--durability: expected some of disk, process, got "ram"',
     );
+    expect(() => loads(values({ by: "hand" }))).toThrow('--by: expected some of supervisor, session, kv, got "hand"');
   });
 });
 
