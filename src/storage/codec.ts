@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { getUint32, setUint32 } from "../raft/bytes.ts";
 import { type Batch, parseBatch } from "../raft/entry.ts";
 import { InvariantError, type Outcome, RaftError } from "../raft/errors.ts";
-import type { Table } from "./records.ts";
+import type { LongTable, Table } from "./records.ts";
 import { isFull } from "./room.ts";
 
 /*
@@ -56,8 +56,17 @@ export function unsealBatch(index: number, record: Uint8Array): Batch {
   return batch;
 }
 
-/** A record of `meta` or `terms`: any value that JSON can carry. */
-export function encodeRecord(table: Table, key: string | number, value: unknown): Uint8Array {
+/**
+ * Whether the bytes are those of a record of that key with that checksum.
+ * @param checksum what its first four bytes have to be.
+ */
+export function isSealed(table: LongTable, key: number, record: Uint8Array, checksum: number): boolean {
+  if (!hasChecksum(record, checksum)) return false;
+  return hasChecksum(record, table === "log" ? crc32(record.subarray(CHECKSUM_BYTES)) : checksumOf(table, key, record));
+}
+
+/** A record of `meta`, `terms` or `places`: any value that JSON can carry. */
+export function encodeRecord(table: Table | "places", key: string | number, value: unknown): Uint8Array {
   const json = Buffer.from(JSON.stringify(value));
   const record = new Uint8Array(CHECKSUM_BYTES + json.byteLength);
   record.set(json, CHECKSUM_BYTES);
@@ -66,10 +75,10 @@ export function encodeRecord(table: Table, key: string | number, value: unknown)
 }
 
 /**
- * The value in a record of `meta` or `terms`.
+ * The value in a record of `meta`, `terms` or `places`.
  * @throws RaftError `ERR_STORAGE_CORRUPT` when the checksum is wrong.
  */
-export function decodeRecord(table: Table, key: string | number, record: Uint8Array): unknown {
+export function decodeRecord(table: Table | "places", key: string | number, record: Uint8Array): unknown {
   if (!hasChecksum(record, checksumOf(table, key, record))) {
     throw corrupt(`the record ${JSON.stringify(key)} of "${table}" fails its checksum`);
   }
@@ -113,7 +122,7 @@ function unseal(table: Table, key: string | number, record: Uint8Array): Uint8Ar
   return hasChecksum(record, checksumOf(table, key, record)) ? record.subarray(CHECKSUM_BYTES) : undefined;
 }
 
-function checksumOf(table: Table, key: string | number, record: Uint8Array): number {
+function checksumOf(table: Table | "places", key: string | number, record: Uint8Array): number {
   return crc32(record.subarray(CHECKSUM_BYTES), crc32(`${table}/${key}`));
 }
 

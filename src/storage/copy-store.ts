@@ -5,11 +5,18 @@ import { journalFile } from "./journal-file.ts";
 import { openJournaled } from "./journaled.ts";
 import { type Meta, metaWrite } from "./layout.ts";
 import { dataFile, prepareFolder, sync, syncFolders } from "./lmdb-file.ts";
+import { valueFile, valueFilesIn } from "./value-files.ts";
 
 /** Copies what a store that nobody has open consists of into a folder that is there. */
 export async function copyFiles(from: string, to: string): Promise<void> {
-  const files = [dataFile, journalFile].filter((file) => existsSync(file(from)));
-  for (const file of files) await copyFile(file(from), file(to), constants.COPYFILE_FICLONE);
+  const files = [
+    dataFile,
+    journalFile,
+    ...valueFilesIn(from).map((number) => (path: string) => valueFile(path, number)),
+  ];
+  for (const file of files) {
+    if (existsSync(file(from))) await copyFile(file(from), file(to), constants.COPYFILE_FICLONE);
+  }
 }
 
 /**
@@ -36,6 +43,6 @@ export async function copyStore(
   } finally {
     await records.close();
   }
-  sync(dataFile(to));
+  for (const file of [dataFile(to), ...valueFilesIn(to).map((number) => valueFile(to, number))]) sync(file);
   syncFolders(to);
 }

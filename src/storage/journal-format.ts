@@ -1,9 +1,9 @@
 import { crc32 } from "node:zlib";
 import { getFloat64, getUint32, setFloat64, setUint32 } from "../raft/bytes.ts";
-import { corrupt } from "./codec.ts";
+import { CHECKSUM_BYTES, corrupt, isSealed } from "./codec.ts";
 import type { JournalPointer } from "./layout.ts";
 import { keyBytes, keyText } from "./machine-keys.ts";
-import type { RecordWrite, Table } from "./records.ts";
+import type { LongTable, RecordWrite, Table } from "./records.ts";
 
 /*
  * The journal is a row of blocks. Each commit is one record in it, from the beginning of a block on, so that no write
@@ -14,12 +14,16 @@ import type { RecordWrite, Table } from "./records.ts";
  *
  * A write: a byte for the table and what is done, the key (a float64, or a length of two bytes and as many) and, unless the
  * key is removed, a length of four bytes and the value.
+ *
+ * A record with long values stands in a value file instead, in the same row of numbers. In place of each long value it has
+ * the value's first four bytes, its own checksum; the values follow from the next block on, one behind the other, and stay
+ * there when the record has been taken over.
  */
 
 /** What a disk writes at once, and a page of the system's cache. */
 export const BLOCK_BYTES = 4_096;
 /** Of all that is said above; a journal of another one is left to the version that wrote it. */
-export const JOURNAL_FORMAT = 1;
+export const JOURNAL_FORMAT = 2;
 /** Bytes of a journal's id. */
 export const ID_BYTES = 8;
 
@@ -27,6 +31,7 @@ const TABLES = ["meta", "log", "terms", "snapshot", "machine"] as const satisfie
 const TABLE_BITS = 7;
 const APPEND_BIT = 8;
 const REMOVAL_BIT = 16;
+const LONG_BIT = 32;
 
 const LENGTH_AT = 4;
 const ID_AT = 8;
@@ -34,18 +39,52 @@ const NUMBER_AT = 16;
 const COUNT_AT = 24;
 const WRITES_AT = 28;
 
-/** A record in the journal. */
+const KIND_BYTES = 1;
+const NUMBER_BYTES = 8;
+const LENGTH_BYTES = 4;
+const NOTHING = new Uint8Array();
+
+/** Values that are shorter stand in their records. A place of its own costs a value about a hundred bytes in the tables. */
+const LONG_BYTES = 16 << 10;
+
+/** A long value, behind its record. */
+export interface LongValue {
+  readonly table: LongTable;
+  readonly key: number;
+  /** Where it begins in the bytes in which its record is. */
+  readonly at: number;
+  readonly byteLength: number;
+}
+
+/** A record in the journal, or in a value file. */
 export interface JournalRecord {
   readonly number: number;
-  /** Their values are views of the journal. */
+  /** Their values are views of the journal; empty in place of long ones. */
   readonly writes: readonly RecordWrite[];
-  /** The block behind it. */
+  readonly long: readonly LongValue[];
+  /** The block behind it and its long values. */
   readonly end: number;
+}
+
+/** Whether a value is one of those that stand behind their record in a value file. */
+export function isLong({ table, value }: RecordWrite): boolean {
+  return (table === "log" || table === "snapshot") && value !== undefined && value.byteLength >= LONG_BYTES;
+}
+
+/** How many bytes a record takes without its long values. */
+export function recordBytes(writes: readonly RecordWrite[]): number {
+  let bytes = WRITES_AT;
+  for (const write of writes) {
+    const { key, value } = write;
+    bytes += writeBytes(typeof key === "string" ? keyBytes(key) : undefined, value, isLong(write));
+  }
+  return bytes;
 }
 
 /**
  * Writes a record into the journal's bytes.
  * @param at where a block begins.
+ * @param keepsLong whether long values are part of it as all others are; else the caller writes them behind it.
  * @returns undefined when there is not enough room behind `at`, where the bytes may have changed then.
  */
 export function encodeJournalRecord(
@@ -54,21 +93,26 @@ export function encodeJournalRecord(
   id: Uint8Array,
   number: number,
   writes: readonly RecordWrite[],
+  keepsLong = true,
 ): JournalRecord | undefined {
   const room = journal.byteLength;
   if (at + WRITES_AT > room) return undefined;
   const written: RecordWrite[] = [];
+  const behind: Omit<LongValue, "at">[] = [];
   let next = at + WRITES_AT;
   for (const write of writes) {
     const { table, key, value, append } = write;
+    const isBehind = !keepsLong && isLong(write);
     const name = typeof key === "string" ? keyBytes(key) : undefined;
-    const valueBytes = value === undefined ? 0 : 4 + value.byteLength;
-    if (next + 1 + (name === undefined ? 8 : 2 + name.byteLength) + valueBytes > room) return undefined;
+    if (next + writeBytes(name, value, isBehind) > room) return undefined;
     journal[next++] =
-      TABLES.indexOf(table) | (append === true ? APPEND_BIT : 0) | (value === undefined ? REMOVAL_BIT : 0);
+      TABLES.indexOf(table) |
+      (append === true ? APPEND_BIT : 0) |
+      (value === undefined ? REMOVAL_BIT : 0) |
+      (isBehind ? LONG_BIT : 0);
     if (name === undefined) {
       setFloat64(journal, next, Number(key));
-      next += 8;
+      next += NUMBER_BYTES;
     } else {
       journal[next++] = name.byteLength;
       journal[next++] = name.byteLength >>> 8;
@@ -80,20 +124,24 @@ export function encodeJournalRecord(
       continue;
     }
     setUint32(journal, next, value.byteLength);
-    next += 4;
-    journal.set(value, next);
-    written.push({ ...write, value: journal.subarray(next, next + value.byteLength) });
-    next += value.byteLength;
+    next += LENGTH_BYTES;
+    const inside = isBehind ? value.subarray(0, CHECKSUM_BYTES) : value;
+    journal.set(inside, next);
+    if (isBehind) {
+      behind.push({ table: table as LongTable, key: Number(key), byteLength: value.byteLength });
+      written.push({ table, key, value: NOTHING, append: append === true });
+    } else written.push({ ...write, value: journal.subarray(next, next + value.byteLength) });
+    next += inside.byteLength;
   }
   setUint32(journal, at + LENGTH_AT, next - at);
   journal.set(id, at + ID_AT);
   setFloat64(journal, at + NUMBER_AT, number);
   setUint32(journal, at + COUNT_AT, writes.length);
   setUint32(journal, at, crc32(journal.subarray(at + LENGTH_AT, next)));
-  return { number, writes: written, end: blockBehind(next) };
+  return { number, writes: written, ...placesBehind(next, behind) };
 }
 
-/** The record at the beginning of a block; undefined when there is no sound one of that journal. */
+/** The record at the beginning of a block; undefined when there is no sound and whole one of that journal. */
 export function decodeJournalRecord(journal: Uint8Array, at: number, id: Uint8Array): JournalRecord | undefined {
   if (at + WRITES_AT > journal.byteLength) return undefined;
   for (let byte = 0; byte < ID_BYTES; byte++) if (journal[at + ID_AT + byte] !== id[byte]) return undefined;
@@ -101,6 +149,7 @@ export function decodeJournalRecord(journal: Uint8Array, at: number, id: Uint8Ar
   if (end < at + WRITES_AT || end > journal.byteLength) return undefined;
   if (crc32(journal.subarray(at + LENGTH_AT, end)) !== getUint32(journal, at)) return undefined;
   const writes: RecordWrite[] = [];
+  const behind: (Omit<LongValue, "at"> & { readonly checksum: number })[] = [];
   let next = at + WRITES_AT;
   for (let left = getUint32(journal, at + COUNT_AT); left > 0; left--) {
     const kind = journal[next++] ?? 0;
@@ -114,61 +163,112 @@ export function decodeJournalRecord(journal: Uint8Array, at: number, id: Uint8Ar
       next += 2 + length;
     } else {
       key = getFloat64(journal, next);
-      next += 8;
+      next += NUMBER_BYTES;
     }
     const append = (kind & APPEND_BIT) !== 0;
     if ((kind & REMOVAL_BIT) !== 0) {
       writes.push({ table, key, value: undefined, append });
       continue;
     }
-    const length = getUint32(journal, next);
-    writes.push({ table, key, value: journal.subarray(next + 4, next + 4 + length), append });
-    next += 4 + length;
+    const byteLength = getUint32(journal, next);
+    next += LENGTH_BYTES;
+    if ((kind & LONG_BIT) !== 0) {
+      const checksum = getUint32(journal, next);
+      behind.push({ table: table as LongTable, key: Number(key), byteLength, checksum });
+      writes.push({ table, key, value: NOTHING, append });
+      next += CHECKSUM_BYTES;
+      continue;
+    }
+    writes.push({ table, key, value: journal.subarray(next, next + byteLength), append });
+    next += byteLength;
   }
-  return { number: getFloat64(journal, at + NUMBER_AT), writes, end: blockBehind(end) };
+  const places = placesBehind(end, behind);
+  const areWhole = places.long.every(({ table, key, at: from, byteLength }, nth) => {
+    const value = journal.subarray(from, from + byteLength);
+    return value.byteLength === byteLength && isSealed(table, key, value, behind[nth]?.checksum ?? 0);
+  });
+  return areWhole ? { number: getFloat64(journal, at + NUMBER_AT), writes, ...places } : undefined;
+}
+
+/** Where the long values of a record stand that ends at `recordEnd`. */
+function placesBehind(
+  recordEnd: number,
+  behind: readonly Omit<LongValue, "at">[],
+): Pick<JournalRecord, "long" | "end"> {
+  let at = blockBehind(recordEnd);
+  const long = behind.map(({ table, key, byteLength }): LongValue => {
+    const place = { table, key, at, byteLength };
+    at += byteLength;
+    return place;
+  });
+  return { long, end: blockBehind(at) };
+}
+
+/** @param name the key, if it is no number. */
+function writeBytes(name: Uint8Array | undefined, value: Uint8Array | undefined, isBehind: boolean): number {
+  const keyLength = name === undefined ? NUMBER_BYTES : 2 + name.byteLength;
+  if (value === undefined) return KIND_BYTES + keyLength;
+  return KIND_BYTES + keyLength + LENGTH_BYTES + (isBehind ? CHECKSUM_BYTES : value.byteLength);
 }
 
 /**
- * What the journal holds behind that which was taken over, in its order. A record that was cut off ends it: the commit had
- * not come to its end, and nobody was told that it had.
+ * What the journal and the value file hold behind that which was taken over, in its order. A record that was cut off ends
+ * it: the commit had not come to its end, and nobody was told that it had.
+ * @param values the value file that `pointer` names, as far as it is there.
  * @throws RaftError `ERR_STORAGE_CORRUPT` when there are later records behind one that is missing or broken.
  */
 export function readJournal(
   journal: Uint8Array,
-  { id: hex, taken }: Pick<JournalPointer, "id" | "taken">,
-): RecordWrite[] {
+  values: Uint8Array,
+  { id: hex, taken, values: { at: valuesAt } }: Pick<JournalPointer, "id" | "taken" | "values">,
+): JournalRecord[] {
   const id = Buffer.from(hex, "hex");
-  const writes: RecordWrite[] = [];
+  const rows = [
+    { bytes: journal, at: 0 },
+    { bytes: values, at: valuesAt },
+  ];
+  const records: JournalRecord[] = [];
   let last = taken;
-  let at = 0;
-  for (;;) {
-    const record = decodeJournalRecord(journal, at, id);
-    if (record?.number !== last + 1) break;
-    writes.push(...record.writes);
-    last = record.number;
-    at = record.end;
+  /** Takes the next record from where it is. */
+  const advance = () =>
+    rows.some((row) => {
+      const record = decodeJournalRecord(row.bytes, row.at, id);
+      if (record?.number !== last + 1) return false;
+      records.push(record);
+      row.at = record.end;
+      last = record.number;
+      return true;
+    });
+  while (advance());
+  for (const row of rows) {
+    for (; row.at < row.bytes.byteLength; row.at += BLOCK_BYTES) {
+      const stray = decodeJournalRecord(row.bytes, row.at, id);
+      if (stray === undefined || stray.number <= last) continue;
+      throw corrupt(`the journal has a record ${stray.number}, but record ${last + 1} before it is missing or broken`);
+    }
   }
-  for (; at < journal.byteLength; at += BLOCK_BYTES) {
-    const stray = decodeJournalRecord(journal, at, id);
-    if (stray === undefined || stray.number <= last) continue;
-    throw corrupt(`the journal has a record ${stray.number}, but record ${last + 1} before it is missing or broken`);
-  }
-  return writes;
+  return records;
 }
 
-/** How many records were written to a journal since its store was opened; after several openings somewhat more. */
-export function recordsIn(journal: Uint8Array): number {
+/**
+ * How many records were written to a journal and to value files since their store was opened; after several openings
+ * somewhat more.
+ */
+export function recordsIn(files: Iterable<Uint8Array>): number {
   const lastNumbers = new Map<string, number>();
-  for (let at = 0; at < journal.byteLength; at += BLOCK_BYTES) {
-    const id = journal.subarray(at + ID_AT, at + ID_AT + ID_BYTES);
-    const number = decodeJournalRecord(journal, at, id)?.number;
-    if (number === undefined) continue;
-    const hex = Buffer.from(id).toString("hex");
-    lastNumbers.set(hex, Math.max(number, lastNumbers.get(hex) ?? 0));
+  for (const bytes of files) {
+    for (let at = 0; at < bytes.byteLength; at += BLOCK_BYTES) {
+      const id = bytes.subarray(at + ID_AT, at + ID_AT + ID_BYTES);
+      const number = decodeJournalRecord(bytes, at, id)?.number;
+      if (number === undefined) continue;
+      const hex = Buffer.from(id).toString("hex");
+      lastNumbers.set(hex, Math.max(number, lastNumbers.get(hex) ?? 0));
+    }
   }
   return [...lastNumbers.values()].reduce((sum, number) => sum + number, 0);
 }
 
-function blockBehind(at: number): number {
+/** Where the next block begins, if not here. */
+export function blockBehind(at: number): number {
   return Math.ceil(at / BLOCK_BYTES) * BLOCK_BYTES;
 }

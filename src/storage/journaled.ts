@@ -1,27 +1,30 @@
 import { randomBytes } from "node:crypto";
-import { RaftError } from "../raft/errors.ts";
-import { corrupt, decodeRecord } from "./codec.ts";
+import { invariant } from "../raft/errors.ts";
 import type { Gate } from "./gate.ts";
-import { JOURNAL_BYTES, JournalFile, journalBytes } from "./journal-file.ts";
-import { encodeJournalRecord, ID_BYTES, JOURNAL_FORMAT, readJournal } from "./journal-format.ts";
-import { type JournalPointer, metaWrite } from "./layout.ts";
-import { type EnvironmentOptions, openEnvironment } from "./lmdb-records.ts";
+import { JOURNAL_BYTES, JournalFile } from "./journal-file.ts";
+import {
+  blockBehind,
+  encodeJournalRecord,
+  ID_BYTES,
+  isLong,
+  JOURNAL_FORMAT,
+  type JournalRecord,
+  recordBytes,
+} from "./journal-format.ts";
+import { type JournalPointer, metaWrite, type ValuePosition } from "./layout.ts";
+import { type EnvironmentOptions, openEnvironment, type TableRecords } from "./lmdb-records.ts";
 import { Overlaid } from "./overlaid.ts";
-import type {
-  FrozenTable,
-  KeyedRecord,
-  KeyRange,
-  NumberedTable,
-  ReadableRecords,
-  Records,
-  RecordWrite,
-  Table,
-} from "./records.ts";
+import { type Places, type PlaceWrite, placedValue } from "./places.ts";
+import type { FrozenTable, KeyedRecord, KeyRange, NumberedTable, Records, RecordWrite, Table } from "./records.ts";
+import { journalPointer, readBeside } from "./recovery.ts";
+import { ValueFiles } from "./value-files.ts";
 
-/** What is as long goes past the journal: a flush more is little beside it, and to write it twice is not. */
-const DIRECT_BYTES = 128 << 10;
+/** A save that is as long is not written twice, first to the journal and then to the tables. */
+const LONG_SAVE_BYTES = 32 << 10;
 /** How many removals may wait: who reads a range of keys reads past them. */
 const MOST_REMOVALS = 1_024;
+/** How much is moved at a time from value files into the tables. */
+const MOVED_BYTES = 16 << 20;
 
 /**
  * The records of the store in the folder `path`, whatever its last user has left of it. With durability `disk` they have a
@@ -35,19 +38,22 @@ export async function openJournaled(options: EnvironmentOptions): Promise<Record
   const base = await openEnvironment(options);
   try {
     const before = journalPointer(base);
-    const pending = before === null ? [] : pendingWrites(path, before);
+    const { writes, places } = readBeside(path, before, base.places());
     if (durability === "process") {
-      if (before !== null) base.commit([...pending, metaWrite("journal", null)]);
+      if (before !== null) base.commit([...writes, metaWrite("journal", null)], places.takeChanges());
+      moveIntoTables(base, new ValueFiles(path, gate), places);
       return base;
     }
-    const file = gate.run(() => new JournalFile(path));
+    const files = { journal: gate.run(() => new JournalFile(path)), values: new ValueFiles(path, gate) };
     try {
       const id = randomBytes(ID_BYTES);
-      // From here on nothing that stands in the file now counts.
-      base.commit([...pending, metaWrite("journal", pointerOf(id, 0))]);
-      return new JournaledRecords(base, file, id, gate);
+      // Whoever wrote them may have died before they were on the disk, and the tables are about to name them.
+      if (before !== null) files.values.sync(before.values.file);
+      // From here on nothing counts that stands in the journal now.
+      base.commit([...writes, metaWrite("journal", pointerOf(id, 0, files.values.position))], places.takeChanges());
+      return new JournaledRecords(base, files, places, id, gate);
     } catch (error) {
-      file.close();
+      gate.run(() => files.journal.close());
       throw error;
     }
   } catch (error) {
@@ -56,47 +62,57 @@ export async function openJournaled(options: EnvironmentOptions): Promise<Record
   }
 }
 
-/** Null when the store was closed, or never had a journal: then a file that is there says nothing. */
-export function journalPointer(records: Pick<ReadableRecords, "get">): JournalPointer | null {
-  const record = records.get("meta", "journal");
-  return record === undefined ? null : (decodeRecord("meta", "journal", record) as JournalPointer | null);
+/** For a store whose tables are to hold all that there is. */
+function moveIntoTables(base: TableRecords, files: ValueFiles, places: Places): void {
+  let moved: { readonly write: RecordWrite; readonly place: PlaceWrite }[] = [];
+  let bytes = 0;
+  const commit = () => {
+    if (moved.length === 0) return;
+    base.commit(
+      moved.map(({ write }) => write),
+      moved.map(({ place }) => place),
+    );
+    [moved, bytes] = [[], 0];
+  };
+  for (const [placeKey, place] of places) {
+    const { table, key } = placedValue(placeKey);
+    moved.push({ write: { table, key, value: files.read(place) }, place: { key: placeKey, place: undefined } });
+    bytes += place.byteLength;
+    if (bytes >= MOVED_BYTES) commit();
+  }
+  commit();
+  files.clear(() => base.isRead());
 }
 
-/**
- * What the journal of a store holds that its tables do not.
- * @throws RaftError `ERR_STORAGE_CORRUPT`; `ERR_STORAGE_LOST` when another version wrote it.
- */
-export function pendingWrites(path: string, pointer: JournalPointer): RecordWrite[] {
-  if (pointer.format !== JOURNAL_FORMAT) {
-    const text = `its journal was written by another version, in format ${pointer.format}; this one knows ${JOURNAL_FORMAT}`;
-    throw new RaftError("ERR_STORAGE_LOST", `the store was not closed, and ${text}`);
-  }
-  const bytes = journalBytes(path);
-  if (bytes === undefined) throw corrupt("the store was not closed, and its journal is not there, or was cut off");
-  return readJournal(bytes, pointer);
+interface Files {
+  readonly journal: JournalFile;
+  readonly values: ValueFiles;
 }
 
 /**
  * Records with a journal in front of them. A commit is written there and waits, in memory too, until the journal is full;
- * then all that waits goes into the tables in one transaction, with the number up to which it did.
+ * then all that waits goes into the tables in one transaction, with the number up to which it did. Long values are written
+ * to a value file instead, and stay there: the tables have their places.
  */
 class JournaledRecords implements Records {
-  readonly #base: Records;
-  readonly #file: JournalFile;
+  readonly #base: TableRecords;
+  readonly #files: Files;
+  readonly #places: Places;
   readonly #id: Buffer;
   readonly #gate: Gate;
-  /** What stands in the file. What waits are views of it. */
+  /** What stands in the journal. What waits are views of it. */
   readonly #journal = new Uint8Array(JOURNAL_BYTES);
   readonly #overlaid: Overlaid;
   /** Of the last record, or of what went past the journal. */
   #number = 0;
-  /** Where the next one goes. */
+  /** Where the next one goes in the journal. */
   #at = 0;
   #hasFailed = false;
 
-  constructor(base: Records, file: JournalFile, id: Buffer, gate: Gate) {
+  constructor(base: TableRecords, files: Files, places: Places, id: Buffer, gate: Gate) {
     this.#base = base;
-    this.#file = file;
+    this.#files = files;
+    this.#places = places;
     this.#id = id;
     this.#gate = gate;
     this.#overlaid = new Overlaid(base);
@@ -104,7 +120,12 @@ class JournaledRecords implements Records {
 
   commit(writes: readonly RecordWrite[]): void {
     try {
-      if (!this.#append(writes)) this.#takeOver(writes);
+      const long = bytesOf(writes.filter(isLong));
+      const short = bytesOf(writes) - long;
+      // With many short values the tables are written to in any case.
+      if (short >= LONG_SAVE_BYTES) this.#takeOver(writes);
+      else if (long + short >= LONG_SAVE_BYTES) this.#appendLong(writes, long);
+      else this.#append(writes);
     } catch (error) {
       this.#hasFailed = true;
       throw error;
@@ -112,7 +133,8 @@ class JournaledRecords implements Records {
   }
 
   get(table: Table, key: string | number): Uint8Array | undefined {
-    return this.#overlaid.get(table, key);
+    const place = this.#places.find(table, key);
+    return place === undefined ? this.#overlaid.get(table, key) : this.#files.values.read(place);
   }
 
   floor(table: NumberedTable, key: number): number | undefined {
@@ -138,29 +160,54 @@ class JournaledRecords implements Records {
   /** Leaves a store that needs no journal, unless a commit has failed: what waits is on the disk, whatever happens. */
   async close(): Promise<void> {
     try {
-      if (!this.#hasFailed) this.#base.commit([...this.#overlaid.writes(), metaWrite("journal", null)]);
+      if (!this.#hasFailed) {
+        this.#base.commit([...this.#overlaid.writes(), metaWrite("journal", null)], this.#places.takeChanges());
+      }
     } catch {
       // Whoever opens the store next takes it over.
     } finally {
       try {
-        this.#gate.run(() => this.#file.close());
+        this.#gate.run(() => this.#files.journal.close());
+        this.#files.values.close();
       } finally {
         await this.#base.close();
       }
     }
   }
 
-  /** @returns whether there was room. */
-  #append(writes: readonly RecordWrite[]): boolean {
-    const bytes = writes.reduce((sum, { value }) => sum + (value?.byteLength ?? 0), 0);
-    if (bytes >= DIRECT_BYTES || this.#overlaid.removals >= MOST_REMOVALS) return false;
-    const record = encodeJournalRecord(this.#journal, this.#at, this.#id, this.#number + 1, writes);
-    if (record === undefined) return false;
-    this.#gate.run(() => this.#file.write(this.#journal, this.#at, record.end));
-    this.#overlaid.add(record.writes);
-    this.#number = record.number;
+  #append(writes: readonly RecordWrite[]): void {
+    const hasRoom = this.#overlaid.removals < MOST_REMOVALS;
+    const record = hasRoom
+      ? encodeJournalRecord(this.#journal, this.#at, this.#id, this.#number + 1, writes)
+      : undefined;
+    if (record === undefined) {
+      this.#takeOver(writes);
+      return;
+    }
+    this.#gate.run(() => this.#files.journal.write(this.#journal, this.#at, record.end));
     this.#at = record.end;
-    return true;
+    this.#follow(record);
+  }
+
+  /** @param long how many bytes the long ones of the values take. */
+  #appendLong(writes: readonly RecordWrite[], long: number): void {
+    const { values } = this.#files;
+    const header = new Uint8Array(blockBehind(recordBytes(writes)));
+    const hasRoom = values.hasRoom(header.byteLength + long);
+    if (!hasRoom) values.advance(() => this.#base.isRead());
+    if (!hasRoom || this.#overlaid.removals >= MOST_REMOVALS) this.#takeOver([]);
+    const record = encodeJournalRecord(header, 0, this.#id, this.#number + 1, writes, false);
+    invariant(record !== undefined, () => `a record takes more than its ${header.byteLength} bytes`);
+    const { file, at } = values.position;
+    values.write([header, ...writes.flatMap((write) => (isLong(write) && write.value ? [write.value] : []))]);
+    this.#follow(record, { file, at });
+  }
+
+  /** @param from where a record with long values begins. */
+  #follow({ number, writes, long }: JournalRecord, from?: ValuePosition): void {
+    this.#overlaid.add(writes);
+    this.#places.follow(writes, long, from);
+    this.#number = number;
   }
 
   /**
@@ -169,12 +216,22 @@ class JournaledRecords implements Records {
    */
   #takeOver(writes: readonly RecordWrite[]): void {
     this.#number++;
-    this.#base.commit([...this.#overlaid.writes(), ...writes, metaWrite("journal", pointerOf(this.#id, this.#number))]);
+    this.#places.follow(writes);
+    const pointer = pointerOf(this.#id, this.#number, this.#files.values.position);
+    this.#base.commit(
+      [...this.#overlaid.writes(), ...writes, metaWrite("journal", pointer)],
+      this.#places.takeChanges(),
+    );
     this.#overlaid.clear();
     this.#at = 0;
+    this.#files.values.settle(this.#places.files, () => this.#base.isRead());
   }
 }
 
-function pointerOf(id: Buffer, taken: number): JournalPointer {
-  return { format: JOURNAL_FORMAT, id: id.toString("hex"), taken };
+function bytesOf(writes: readonly RecordWrite[]): number {
+  return writes.reduce((sum, { value }) => sum + (value?.byteLength ?? 0), 0);
+}
+
+function pointerOf(id: Buffer, taken: number, values: ValuePosition): JournalPointer {
+  return { format: JOURNAL_FORMAT, id: id.toString("hex"), taken, values };
 }

@@ -28,6 +28,14 @@ export interface JournalPointer {
   readonly id: string;
   /** The number of the last record that was taken over, or of what went past the journal behind it; they count from 1. */
   readonly taken: number;
+  /** The value file that is written to, and where the next record with long values goes in it. */
+  readonly values: ValuePosition;
+}
+
+/** A position in the value file of that number. */
+export interface ValuePosition {
+  readonly file: number;
+  readonly at: number;
 }
 
 /** Where the live log begins. Records before it are left over from what was compacted or reset. */

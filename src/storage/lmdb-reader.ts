@@ -1,13 +1,15 @@
 import type { Database, RootDatabase, Transaction } from "lmdb";
 import { InvariantError, RaftError } from "../raft/errors.ts";
-import { journalPointer, pendingWrites } from "./journaled.ts";
 import { brokenFile } from "./lmdb-records.ts";
-import { MAX_TABLES, pageOf, type Tables } from "./lmdb-tables.ts";
+import { MAX_TABLES, pageOf, placesIn, type Tables } from "./lmdb-tables.ts";
 import { loadLmdb } from "./load-lmdb.ts";
 import { keyBytes, keyText } from "./machine-keys.ts";
 import { Overlaid } from "./overlaid.ts";
+import { type Place, Places } from "./places.ts";
 import type { NumberedTable, ReadableRecords, Table } from "./records.ts";
+import { journalPointer, readBeside } from "./recovery.ts";
 import { whileNobodyCommits } from "./turns.ts";
+import { readPlace } from "./value-files.ts";
 
 /** The records of a store as they were when it was opened. */
 export interface RecordReader extends ReadableRecords {
@@ -40,9 +42,12 @@ export async function openForReading(path: string, isShared = true): Promise<Rec
   const root = isShared ? whileNobodyCommits(path, openRoot) : openRoot();
   try {
     const tables = openTables(root);
-    const { records, journalProblem, transaction } = atOneMoment(root, tables, path);
+    const { records, places, journalProblem, transaction } = atOneMoment(root, tables, path);
     return {
-      get: (table, key) => records.get(table, key),
+      get: (table, key) => {
+        const place = places.find(table, key);
+        return place === undefined ? records.get(table, key) : readPlace(path, place);
+      },
       floor: (table, key) => records.floor(table, key),
       keysFrom: (table, key, limit) => records.keysFrom(table, key, limit),
       page: (range) => records.page(range),
@@ -69,22 +74,31 @@ function atOneMoment(root: Root, tables: Partial<Tables>, path: string) {
   for (let attempt = 1; ; attempt++) {
     const transaction = root.useReadTransaction();
     const base = readingIn(tables, transaction);
+    const stored = () => (tables.places === undefined ? [] : placesIn(tables.places, transaction));
     let journalProblem: string | undefined;
     try {
-      const pointer = journalPointer(base);
-      if (pointer === null) return { records: base, journalProblem, transaction };
+      const { writes, places } = readBeside(path, journalPointer(base), stored());
       const records = new Overlaid(base);
-      records.add(pendingWrites(path, pointer));
-      return { records, journalProblem, transaction };
+      records.add(writes);
+      return { records, places, journalProblem, transaction };
     } catch (error) {
       const problem = brokenFile(error) ?? error;
       // What the system refuses says nothing about the store.
       if (!(problem instanceof RaftError)) throw problem;
       journalProblem = problem.message;
     }
-    if (attempt === ATTEMPTS) return { records: base, journalProblem, transaction };
+    if (attempt === ATTEMPTS) return { records: base, places: placesOrNone(stored), journalProblem, transaction };
     transaction.done();
     root.resetReadTxn();
+  }
+}
+
+/** As far as the table of places can be read. */
+function placesOrNone(stored: () => Iterable<readonly [number, Place]>): Places {
+  try {
+    return new Places(stored());
+  } catch {
+    return new Places([]);
   }
 }
 
@@ -115,7 +129,7 @@ type Root = RootDatabase<Uint8Array, string | number>;
 /** A table that was never made is as good as empty. */
 function openTables(root: Root): Partial<Tables> {
   const openTable = <Key extends string | number | Uint8Array = string | number>(options: {
-    readonly name: Table;
+    readonly name: keyof Tables;
     readonly keyEncoding?: "binary";
   }): Database<Uint8Array, Key> | undefined => {
     try {
@@ -131,6 +145,7 @@ function openTables(root: Root): Partial<Tables> {
     terms: openTable({ name: "terms" }),
     snapshot: openTable({ name: "snapshot" }),
     machine: openTable<Uint8Array>({ name: "machine", keyEncoding: "binary" }),
+    places: openTable<number>({ name: "places" }),
   };
   return Object.fromEntries(Object.entries(tables).filter(([, table]) => table !== undefined));
 }

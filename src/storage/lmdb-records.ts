@@ -3,9 +3,10 @@ import { RaftError } from "../raft/errors.ts";
 import { corrupt } from "./codec.ts";
 import type { Gate } from "./gate.ts";
 import { dataFile, sync } from "./lmdb-file.ts";
-import { MAX_TABLES, openTables, pageOf, type Tables } from "./lmdb-tables.ts";
+import { encodePlace, MAX_TABLES, openTables, pageOf, placesIn, type Tables } from "./lmdb-tables.ts";
 import { loadLmdb } from "./load-lmdb.ts";
 import { keyBytes, keyText } from "./machine-keys.ts";
+import type { Place, PlaceWrite } from "./places.ts";
 import type { FrozenTable, NumberedTable, Records, RecordWrite } from "./records.ts";
 import { noRoom } from "./room.ts";
 import type { Durability } from "./store.ts";
@@ -27,8 +28,18 @@ export interface EnvironmentOptions {
   readonly gate: Gate;
 }
 
+/** The tables of an environment as they are. The values that stand in value files are empty in them. */
+export interface TableRecords extends Records {
+  /** @param places what changes in the table of places in the same transaction. */
+  commit(writes: readonly RecordWrite[], places?: readonly PlaceWrite[]): void;
+  /** All of that table. */
+  places(): [key: number, place: Place][];
+  /** Whether a transaction is open, here or in another process, that may see the tables as they were before. */
+  isRead(): boolean;
+}
+
 /** What is in the tables, to read and to write; they are made if need be. A store may have more in its journal. */
-export async function openEnvironment({ path, durability, gate }: EnvironmentOptions): Promise<Records> {
+export async function openEnvironment({ path, durability, gate }: EnvironmentOptions): Promise<TableRecords> {
   const { open, ABORT } = loadLmdb();
   /** Runs a native call inside the gate, and tells a broken file from a failing disk. */
   const native = <T>(call: () => T): T => {
@@ -73,7 +84,7 @@ function lmdbRecords(
   path: string,
   durability: Durability,
   turns: WriterTurns,
-): Records {
+): TableRecords {
   /** Left alone, lmdb resets its read transaction from a timer: a native call outside the gate. */
   const reading = <T>(call: () => T): T =>
     native(() => {
@@ -114,10 +125,21 @@ function lmdbRecords(
       views.add(frozen);
       return frozen;
     },
-    commit(writes) {
+    places: () => reading(() => placesIn(tables.places)),
+    isRead: () =>
+      native(() => {
+        // Forgets those who have died.
+        root.readerCheck();
+        return OPEN_READER.test(root.readerList());
+      }),
+    commit(writes, places = []) {
       const transaction = () =>
         root.transactionSync(() => {
           for (const write of writes) if (apply(write) !== true) return ABORT;
+          for (const { key, place } of places) {
+            if (place === undefined) tables.places.removeSync(key);
+            else tables.places.putSync(key, encodePlace(key, place));
+          }
           return undefined;
         });
       let result: unknown;
@@ -143,6 +165,9 @@ function lmdbRecords(
 }
 
 const APPEND = { append: true };
+
+/** A line of LMDB's list of readers: process, thread, and the transaction; a dash when there is none. */
+const OPEN_READER = /^ *\d+ +[\da-f]+ +\d+$/m;
 
 function keys(
   tables: Tables,

@@ -15,6 +15,9 @@ export type Table = "meta" | "machine" | NumberedTable;
 /** The tables whose keys are numbers. */
 export type NumberedTable = "log" | "terms" | "snapshot";
 
+/** The tables with long values, which may stand in files of their own. */
+export type LongTable = Exclude<NumberedTable, "terms">;
+
 /** One step of a commit. */
 export interface RecordWrite {
   readonly table: Table;

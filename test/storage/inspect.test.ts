@@ -161,14 +161,15 @@ describe("an inspection", () => {
   /** A store with the entries 60..62 in its journal alone, which is open; and what a crash would leave of it now. */
   async function journaled(): Promise<{ path: string; crashed: string }> {
     const path = folder();
-    const store = await fill(path, "disk");
+    await (await fill(path, "disk")).close();
+    const store = await open(path, { durability: "disk", born: true });
     onTestFinished(() => store.close());
     appendSingles(store, lastBatch(store, 59), 3, 3);
     const crashed = join(folder(), "crashed");
     cpSync(path, crashed, { recursive: true });
     return { path, crashed };
   }
-  const WITH_JOURNAL = { ...FOUND, log: { ...FOUND.log, lastIndex: 62, batches: 26 } };
+  const WITH_JOURNAL = { ...FOUND, incarnation: 2, log: { ...FOUND.log, lastIndex: 62, batches: 26 } };
 
   it("tells what a store has in its journal alone, while it is open and after a crash", async () => {
     const { path, crashed } = await journaled();

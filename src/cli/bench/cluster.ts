@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SupervisorOptions } from "../../actors/options.ts";
@@ -8,6 +8,7 @@ import { journalBytes, journalFile } from "../../storage/journal-file.ts";
 import { recordsIn } from "../../storage/journal-format.ts";
 import { dataFile } from "../../storage/lmdb-file.ts";
 import { checkPages } from "../../storage/pages.ts";
+import { valueFile, valueFileBytes, valueFilesIn } from "../../storage/value-files.ts";
 import type { BenchContext } from "./bench.ts";
 
 /** A cluster that is measured. */
@@ -19,7 +20,7 @@ export interface BenchCluster extends AsyncDisposable {
    */
   writes(): number | undefined;
   /** What the peers' files take on the disk, in MB. */
-  diskMb(): Promise<number>;
+  diskMb(): number;
 }
 
 /** Starts a cluster in a folder of its own below the benchmark's; resolves when all peers are up and one leads. */
@@ -41,11 +42,15 @@ export async function startCluster(
       const counts = paths.map(writesOf).filter((count) => count !== undefined);
       return counts.length < paths.length ? undefined : counts.reduce((sum, count) => sum + count, 0);
     },
-    async diskMb() {
+    diskMb() {
       let blocks = 0;
       for (const path of paths) {
-        blocks += (await stat(dataFile(path))).blocks;
-        if (existsSync(journalFile(path))) blocks += (await stat(journalFile(path))).blocks;
+        const files = [
+          dataFile(path),
+          journalFile(path),
+          ...valueFilesIn(path).map((number) => valueFile(path, number)),
+        ];
+        for (const file of files) blocks += statSync(file, { throwIfNoEntry: false })?.blocks ?? 0;
       }
       return (blocks * 512) / 2 ** 20;
     },
@@ -71,7 +76,8 @@ function writesOf(path: string): number | undefined {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const { value } = checkPages(path, "metas").next();
     if (typeof value !== "object" || value.problems.length > 0) continue;
-    return value.transaction + recordsIn(journalBytes(path) ?? new Uint8Array());
+    const values = valueFilesIn(path).map((number) => valueFileBytes(path, number));
+    return value.transaction + recordsIn([journalBytes(path) ?? new Uint8Array(), ...values]);
   }
   return undefined;
 }

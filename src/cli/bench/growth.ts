@@ -162,7 +162,7 @@ async function cost(
     const beside = small && (await puts(small));
     const run = await puts(cluster);
     const { lastIndex } = await (await cluster.supervisor.leader()).status();
-    return { ...run, beside, diskMb: await cluster.diskMb(), lastIndex };
+    return { ...run, beside, diskMb: cluster.diskMb(), lastIndex };
   });
   return {
     bench: "growth",
@@ -206,7 +206,7 @@ async function idle(context: BenchContext, setting: Setting, peers: number): Pro
       "% of a core": (100 * cpuSeconds) / seconds,
       "wake-ups/s": before === undefined || after === undefined ? undefined : (after - before) / seconds,
       "RSS MB": rssMb,
-      "disk MB": await cluster.diskMb(),
+      "disk MB": cluster.diskMb(),
     };
   });
   return { bench: "growth", series: "flotilla", parameters: { part: "idle", peers }, figures: figures(runs) };

@@ -6,10 +6,25 @@ import { BORN, begin, type CaseBody, crashAndCheck, dataOf, type StoreFixture, t
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 const STEPS = 80;
 
+/** What the saves are made of. */
+interface Mixture {
+  readonly what: string;
+  readonly snapshots: boolean;
+  /** The most bytes of an entry, and of a chunk. */
+  readonly entryBytes: number;
+  readonly chunkBytes: number;
+}
+
+const MIXTURES: readonly Mixture[] = [
+  { what: "", snapshots: false, entryBytes: 300, chunkBytes: 0 },
+  { what: " with snapshots", snapshots: true, entryBytes: 300, chunkBytes: 3_000 },
+  { what: " with snapshots, some of them long", snapshots: true, entryBytes: 30_000, chunkBytes: 200_000 },
+];
+
 /** Any saves in any order, crashes and closes among them, against an array. */
-export const randomCases: readonly CaseBody[] = [false, true].flatMap((snapshots) =>
+export const randomCases: readonly CaseBody[] = MIXTURES.flatMap(({ what, snapshots, entryBytes, chunkBytes }) =>
   SEEDS.map((seed) => ({
-    name: `agrees with an array over random saves${snapshots ? " with snapshots" : ""}, seed ${seed}`,
+    name: `agrees with an array over random saves${what}, seed ${seed}`,
     async body(fixture) {
       const random = seededRandom(seed);
       const subject = await begin(fixture);
@@ -24,9 +39,9 @@ export const randomCases: readonly CaseBody[] = [false, true].flatMap((snapshots
         const term = subject.lastTerm + (random() < 0.3 ? below(random, 3) : 0);
         const votes = random() < 0.3;
         if (votes) hardState = { currentTerm: term, votedFor: random() < 0.5 ? "b" : undefined };
-        const change = snapshots ? randomSnapshot(subject, random) : {};
+        const change = snapshots ? randomSnapshot(subject, random, chunkBytes) : {};
         const truncateFrom = change.resetTo === undefined ? randomCut(subject, random, change) : undefined;
-        subject.append(randomData(random), {
+        subject.append(randomData(random, entryBytes), {
           ...change,
           truncateFrom,
           term: Math.max(term, change.resetTo?.term ?? 0),
@@ -49,8 +64,8 @@ async function restart(fixture: StoreFixture, subject: Subject, random: Random):
 }
 
 /** Something to set aside, a snapshot of that, and what it does to the log. */
-function randomSnapshot(subject: Subject, random: Random): Partial<Omit<Save, "batches">> {
-  const data = Array.from({ length: below(random, 4) }, () => dataOf(below(random, 256), below(random, 3_000)));
+function randomSnapshot(subject: Subject, random: Random, maxBytes: number): Partial<Omit<Save, "batches">> {
+  const data = Array.from({ length: below(random, 4) }, () => dataOf(below(random, 256), below(random, maxBytes)));
   const from = random() < 0.2 ? 0 : subject.staged.length;
   const chunks = subject.numbered(data, from);
   const staged = from === 0 && chunks.length > 0 ? data : [...subject.staged, ...data];
@@ -88,9 +103,9 @@ function randomCut(
 }
 
 /** Up to three batches of up to six entries. */
-function randomData(random: Random): Uint8Array[][] {
+function randomData(random: Random, maxBytes: number): Uint8Array[][] {
   return Array.from({ length: below(random, 4) }, () =>
-    Array.from({ length: 1 + below(random, 6) }, () => dataOf(below(random, 256), below(random, 300))),
+    Array.from({ length: 1 + below(random, 6) }, () => dataOf(below(random, 256), below(random, maxBytes))),
   );
 }
 

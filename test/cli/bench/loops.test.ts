@@ -120,10 +120,11 @@ describe("the open loop", () => {
       await new Promise((resolve) => setImmediate(resolve));
       mostBetween = Math.max(mostBetween, made - number);
     };
-    await openLoop(call, { rate: 50_000, seconds: 0.3, warmUpSeconds: 0, signal });
-    expect(made).toBeGreaterThanOrEqual(14_999);
+    // Long enough for that to be made up for before the end, when all that is still due is made at once.
+    await openLoop(call, { rate: 50_000, seconds: 1, warmUpSeconds: 0, signal });
+    expect(made).toBeGreaterThanOrEqual(49_999);
     // 10,000 were due when it went on.
-    expect(mostBetween).toBeLessThan(5_000);
+    expect(mostBetween).toBeLessThan(10_000);
   });
 
   test("calls as often as it was told, however late a timer is", async () => {
