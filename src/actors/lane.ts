@@ -33,6 +33,11 @@ const MOST_BYTES_TOGETHER = 64 << 10;
  * that is sent at once; and the peer looks up between two.
  */
 const MOST_COMMAND_BYTES = 256 << 10;
+/**
+ * So many calls leave at once, before the turn is over: the peers write these while the app makes the others. Fewer would be
+ * more rounds than they are worth.
+ */
+const ENOUGH_CALLS = 256;
 
 /** Where a command or a query stands. */
 export interface Call {
@@ -44,8 +49,8 @@ export interface Call {
   readonly minIndex: number;
   /** Called when the command is in the leader's log. */
   readonly onAppended: ((at: { index: number; term: number }) => void) | undefined;
-  /** Its number in the lane that it was sent by; below 0, its place among those that wait to be sent, counted from -1 down. */
-  id: number;
+  /** Its number in the lane that it was sent by; undefined before. */
+  id: number | undefined;
 }
 
 type Query<Called extends Call> = Called & { readonly kind: Consistency };
@@ -69,16 +74,17 @@ export interface LaneOwner<Called extends Call> {
 }
 
 /**
- * The way from a client's thread to one start of a peer's. Calls of one turn of the event loop leave as one message, and
- * the peer's answers of one turn come back as one.
+ * The way from a client's thread to one start of a peer's. Calls of one turn of the event loop leave together, and the
+ * peer's answers of one turn come back as one.
  */
 export class Lane<Called extends Call = Call> {
   readonly peer: PeerId;
   readonly #port: MessagePort;
   readonly #owner: LaneOwner<Called>;
   readonly #ring: () => void;
-  /** What is handed over at the end of this turn, each call at its place; undefined: it was forgotten. */
-  #unsent: (Called | undefined)[] = [];
+  /** What is handed over at the end of this turn, at most. */
+  #unsent: Called[] = [];
+  #flushing: NodeJS.Immediate | undefined;
   /** The queries that the peer is to be told that nobody waits for any more, at the end of this turn. */
   #cancelled: number[] = [];
   /** By the number that each call has in this lane. */
@@ -121,25 +127,26 @@ export class Lane<Called extends Call = Call> {
     this.#onClose();
   }
 
-  /** Hands a call over at the end of this turn of the event loop. */
+  /** Hands a call over at the end of this turn of the event loop, or as soon as there are enough. */
   add(call: Called): void {
-    if (this.#unsent.length === 0) setImmediate(() => this.#flush());
+    this.#flushing ??= setImmediate(() => this.#flush());
     this.#unsent.push(call);
-    call.id = -this.#unsent.length;
+    if (this.#unsent.length >= ENOUGH_CALLS) this.#flush();
   }
 
   /** The caller does not wait for this call any more. @returns whether the peer may have got it. */
   forget(call: Called): boolean {
-    if (this.#sent.get(call.id) === call) {
-      this.#sent.take(call.id);
+    const { id } = call;
+    if (id !== undefined && this.#sent.get(id) === call) {
+      this.#sent.take(id);
       const bytes = rangeBytes(call.data) + (call.kind === "propose" ? 0 : QUERY_OVERHEAD_BYTES);
-      this.#abandoned.set(call.id, bytes);
+      this.#abandoned.set(id, bytes);
       this.#abandonedBytes += bytes;
-      if (call.kind !== "propose") this.#cancel(call.id);
+      if (call.kind !== "propose") this.#cancel(id);
       return true;
     }
-    const place = -call.id - 1;
-    if (this.#unsent[place] === call) this.#unsent[place] = undefined;
+    const place = this.#unsent.indexOf(call);
+    if (place !== -1) this.#unsent.splice(place, 1);
     return false;
   }
 
@@ -159,6 +166,8 @@ export class Lane<Called extends Call = Call> {
   }
 
   #flush(): void {
+    clearImmediate(this.#flushing);
+    this.#flushing = undefined;
     const calls = this.#takeUnsent();
     const commands = calls.filter(({ kind }) => kind === "propose");
     for (let at = 0, first = commands[0]; first !== undefined; first = commands[at]) {
@@ -211,7 +220,7 @@ export class Lane<Called extends Call = Call> {
   #takeUnsent(): readonly Called[] {
     const unsent = this.#unsent;
     this.#unsent = [];
-    return unsent.filter((call) => call !== undefined);
+    return unsent;
   }
 
   #post(request: LaneRequest, ...transfer: ArrayBufferLike[]): void {

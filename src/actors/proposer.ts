@@ -105,7 +105,7 @@ export class Proposer implements LaneOwner<Waiting> {
         inSession,
         minIndex,
         onAppended,
-        id: 0,
+        id: undefined,
         to,
         startedAt,
         timeoutMs,

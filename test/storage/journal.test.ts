@@ -16,7 +16,7 @@ import {
   readJournal,
 } from "../../src/storage/journal-format.ts";
 import type { RecordWrite } from "../../src/storage/records.ts";
-import { appendSingles, batchAfter, lastBatch, saveBatches } from "./fixtures/batches.ts";
+import { appendSingles, batchAfter, lastBatch } from "./fixtures/batches.ts";
 import { OPTIONS } from "./fixtures/options.ts";
 import { temporaryFolder } from "./fixtures/stores.ts";
 import { withTables } from "./fixtures/tables.ts";
