@@ -251,21 +251,18 @@ export function readJournal(
 }
 
 /**
- * How many records were written to a journal and to value files since their store was opened; after several openings
- * somewhat more.
+ * How many records a store has written since it was opened, and commits past its journal behind which there is one.
+ * @param values the value file that was written to last.
  */
-export function recordsIn(files: Iterable<Uint8Array>): number {
-  const lastNumbers = new Map<string, number>();
-  for (const bytes of files) {
+export function recordsIn(journal: Uint8Array, values: Uint8Array): number {
+  const id = journal.subarray(ID_AT, ID_AT + ID_BYTES);
+  let last = 0;
+  for (const bytes of [journal, values]) {
     for (let at = 0; at < bytes.byteLength; at += BLOCK_BYTES) {
-      const id = bytes.subarray(at + ID_AT, at + ID_AT + ID_BYTES);
-      const number = decodeJournalRecord(bytes, at, id)?.number;
-      if (number === undefined) continue;
-      const hex = Buffer.from(id).toString("hex");
-      lastNumbers.set(hex, Math.max(number, lastNumbers.get(hex) ?? 0));
+      last = Math.max(last, decodeJournalRecord(bytes, at, id)?.number ?? 0);
     }
   }
-  return [...lastNumbers.values()].reduce((sum, number) => sum + number, 0);
+  return last;
 }
 
 /** Where the next block begins, if not here. */

@@ -76,10 +76,18 @@ function writesOf(path: string): number | undefined {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const { value } = checkPages(path, "metas").next();
     if (typeof value !== "object" || value.problems.length > 0) continue;
-    const values = valueFilesIn(path).map((number) => valueFileBytes(path, number));
-    return value.transaction + recordsIn([journalBytes(path) ?? new Uint8Array(), ...values]);
+    return value.transaction + recordsIn(journalBytes(path) ?? NOTHING, latestValues(path));
   }
   return undefined;
+}
+
+const NOTHING = new Uint8Array();
+
+/** The value file that was written to last. */
+function latestValues(path: string): Uint8Array {
+  const files = valueFilesIn(path).map((number) => ({ number, at: statSync(valueFile(path, number)).mtimeMs }));
+  const [latest] = files.sort((a, b) => b.at - a.at);
+  return latest === undefined ? NOTHING : valueFileBytes(path, latest.number);
 }
 
 const POLL_MS = 1;
