@@ -19,8 +19,10 @@ import type { FrozenTable, KeyedRecord, KeyRange, NumberedTable, Records, Record
 import { journalPointer, readBeside } from "./recovery.ts";
 import { ValueFiles } from "./value-files.ts";
 
-/** A save that is as long is not written twice, first to the journal and then to the tables. */
-const LONG_SAVE_BYTES = 32 << 10;
+/** So many bytes of long values in a save are not written twice, first to the journal and then to the tables. */
+const VALUE_FILE_FROM_BYTES = 32 << 10;
+/** The same for all others, which go past the journal into the tables at once: a flush more is little beside so much. */
+const DIRECT_BYTES = 128 << 10;
 /** How many removals may wait: who reads a range of keys reads past them. */
 const MOST_REMOVALS = 1_024;
 /** How much is moved at a time from value files into the tables. */
@@ -122,9 +124,8 @@ class JournaledRecords implements Records {
     try {
       const long = bytesOf(writes.filter(isLong));
       const short = bytesOf(writes) - long;
-      // With many short values the tables are written to in any case.
-      if (short >= LONG_SAVE_BYTES) this.#takeOver(writes);
-      else if (long + short >= LONG_SAVE_BYTES) this.#appendLong(writes, long);
+      if (short >= DIRECT_BYTES) this.#takeOver(writes);
+      else if (long >= VALUE_FILE_FROM_BYTES) this.#appendLong(writes, long);
       else this.#append(writes);
     } catch (error) {
       this.#hasFailed = true;

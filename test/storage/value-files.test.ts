@@ -170,6 +170,17 @@ describe("long values", () => {
     expect(found.read(4, 1)).toHaveLength(1);
   });
 
+  it("are none that are short, however many come in a save: those wait in the journal", async () => {
+    const store = await open();
+    const batches = [batchAfter(lastBatch(store, 1), { data: "x".repeat(12_000) })];
+    while (batches.length < 8) batches.push(batchAfter(batches.at(-1) as Batch, { data: "x".repeat(12_000) }));
+    saveBatches(store, ...batches);
+    expect(valueFiles()).toEqual([]);
+    const copy = left();
+    expect(await withTables(copy, ({ log }) => log.getKeysCount())).toBe(0);
+    expect((await open(copy, { born: true })).state.lastIndex).toBe(9);
+  });
+
   it("may be longer than a file", async () => {
     const store = await open();
     const huge = batchAfter(lastBatch(store, 1), { data: "y".repeat(VALUE_FILE_BYTES + 1) });

@@ -16,7 +16,19 @@ export interface AppOptions {
   readonly exit?: { readonly from: "start" | "load"; readonly afterMs: number };
 }
 
-const say = (line: string) => writeSync(1, `${line}\n`);
+/** At once also when the pipe is full for a moment, which is an error: a parent that is busy reads later. */
+function say(line: string): void {
+  const bytes = Buffer.from(`${line}\n`);
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(1, bytes, written);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error;
+      Atomics.wait(PAUSE, 0, 0, 1);
+    }
+  }
+}
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
 const options: AppOptions = JSON.parse(process.argv[2] ?? "{}");
 const { Supervisor } = await loadFlotilla(options.dist);
