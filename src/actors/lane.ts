@@ -37,7 +37,7 @@ const MOST_COMMAND_BYTES = 256 << 10;
  * So many calls leave at once, before the turn is over: the peers write these while the app makes the others. Fewer would be
  * more rounds than they are worth.
  */
-const ENOUGH_CALLS = 256;
+const ENOUGH_CALLS = 512;
 
 /** Where a command or a query stands. */
 export interface Call {

@@ -203,13 +203,13 @@ describe("a lane", () => {
     expect([second.id, first.id]).toEqual([1, 2]);
   });
 
-  it("hands calls over before the turn is done as soon as there are 256 of them", async () => {
+  it("hands calls over before the turn is done as soon as there are 512 of them", async () => {
     const { lane, requests, heard } = setUp();
-    for (let at = 0; at < 1_000; at++) lane.add(call("propose"));
+    for (let at = 0; at < 1_700; at++) lane.add(call("propose"));
     lane.end();
-    expect(heard).toEqual([["closed", 1_000 - 3 * 256, 3 * 256]]);
+    expect(heard).toEqual([["closed", 1_700 - 3 * 512, 3 * 512]]);
     await turns();
-    expect(requests.map((request) => request.kind === "propose" && request.count)).toEqual([256, 256, 256]);
+    expect(requests.map((request) => request.kind === "propose" && request.count)).toEqual([512, 512, 512]);
   });
 
   it("forgets a call that was not sent yet, and hands over those around it", async () => {

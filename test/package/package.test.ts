@@ -88,7 +88,7 @@ describe("the package", { timeout: LONG_MS }, () => {
 
   test("measures, in threads and processes of its own, with what it brings along", async () => {
     const program = "node_modules/flotilla/dist/cli/main.js";
-    const size = ["--peers", "1", "--outstanding", "1", "--seconds", "0.05", "--runs", "1"];
+    const size = ["--peers", "1", "--outstanding", "1", "--seconds", "0.05", "--warm-up", "0.05", "--runs", "1"];
     const { stdout } = await run(process.execPath, [program, "bench", "limit", "start", ...size], { cwd: project });
     expect(stdout).toMatch(/bare pipeline .*\nbare pipeline, journal .*\n +flotilla /);
     expect(stdout).toMatch(/first commit ms.*\nflotilla +built +new .*\nflotilla +built +used /);

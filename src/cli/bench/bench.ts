@@ -1,6 +1,7 @@
 import type { Durability } from "../../storage/store.ts";
 import { parseInteger, parseNumber, UsageError } from "../usage.ts";
 import type { BenchResult } from "./document.ts";
+import type { Stretch } from "./loops.ts";
 
 /** An option of a benchmark, as text; what it means the benchmark says. */
 export interface BenchOption {
@@ -40,13 +41,13 @@ export type BenchRun = (context: BenchContext) => AsyncGenerator<BenchResult>;
 
 /** What those that measure for a while have in common. */
 export const TIMES = {
-  seconds: { default: "4", quick: "1", help: "of each run, after a warm-up of the same length" },
+  seconds: { default: "4", quick: "1", help: "of each run, after its warm-up" },
+  "warm-up": { default: "8", quick: "1", help: "seconds of load before: for so long its code is compiled" },
   runs: { default: "5", quick: "1", help: "of each, of which the median and the spread are given" },
 } as const satisfies Record<string, BenchOption>;
 
 /** What those options say. */
-export interface Times {
-  readonly seconds: number;
+export interface Times extends Stretch {
   readonly runs: number;
 }
 
@@ -117,7 +118,11 @@ export class OptionValues {
   // What several benchmarks have. All throw a UsageError.
 
   times(): Times {
-    return { seconds: this.number("seconds", 0.05, 3_600), runs: this.integer("runs", 1, 1_000) };
+    return {
+      seconds: this.number("seconds", 0.05, 3_600),
+      warmUpSeconds: this.number("warm-up", 0, 3_600),
+      runs: this.integer("runs", 1, 1_000),
+    };
   }
 
   peers(min = 1): number {

@@ -147,14 +147,14 @@ async function cost(
   part: string,
   small?: Grown,
 ): Promise<BenchResult> {
-  const { machine, durability, bytes, outstanding, seconds } = setting;
+  const { machine, durability, bytes, outstanding, seconds, warmUpSeconds } = setting;
   const { size } = cluster;
   const value = "x".repeat(bytes);
   const generatorMicros = await closedLoopMicros(outstanding, context.signal);
   const puts = async ({ supervisor, keys }: Grown) => {
     const run = await closedLoop(
       (client, round) => supervisor.propose({ op: "put", key: `key${(client * 7_919 + round) % keys}`, value }),
-      { outstanding, seconds, signal: context.signal },
+      { outstanding, seconds, warmUpSeconds, signal: context.signal },
     );
     return { ...run, micros: (run.span.cpuSeconds * 1e6) / run.done, rate: run.done / run.span.seconds };
   };

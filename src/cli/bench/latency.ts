@@ -7,7 +7,7 @@ import type { BenchResult } from "./document.ts";
 import { figures } from "./figures.ts";
 import { fill, MAP_ENTRY_BYTES } from "./fill.ts";
 import { type Latencies, together } from "./latencies.ts";
-import { failureNotes, openLoop, openLoopMicros } from "./loops.ts";
+import { failureNotes, openLoop, openLoopMicros, type Stretch } from "./loops.ts";
 import { clientShare } from "./meter.ts";
 
 /** How long a cluster that was filled is left alone: what that left to the garbage collectors is not to be measured. */
@@ -65,11 +65,11 @@ interface Phase {
 async function* measure(
   context: BenchContext,
   setting: Setting,
-  { seconds, runs }: Times,
+  { runs, ...stretch }: Times,
 ): AsyncGenerator<BenchResult> {
   const { rate, durability, machine, stateMb } = setting;
   const title = `latency: ${rate} a second, ${stateMb} MB in the ${machine} map, ${durability}`;
-  const all = await repeat(context, title, runs, () => runOnce(context, setting, seconds));
+  const all = await repeat(context, title, runs, () => runOnce(context, setting, stretch));
   for (const snapshots of ["none", "all the time"] as const) {
     const phases = all.map((run) => run[snapshots]);
     yield {
@@ -89,7 +89,7 @@ async function* measure(
 async function runOnce(
   context: BenchContext,
   { rate, peers, bytes, durability, machine, stateMb }: Setting,
-  seconds: number,
+  stretch: Stretch,
 ): Promise<Record<"none" | "all the time", Phase>> {
   const generatorMicros = await openLoopMicros(rate, context.signal);
   await using cluster = await startCluster(context, {
@@ -105,7 +105,7 @@ async function runOnce(
   const value = "x".repeat(bytes);
   const phase = async (): Promise<Phase> => {
     const call = () => supervisor.propose({ op: "put", key: `key${Math.floor(Math.random() * keys)}`, value }, PATIENT);
-    const run = await openLoop(call, { rate, seconds, signal: context.signal });
+    const run = await openLoop(call, { rate, ...stretch, signal: context.signal });
     return {
       latencies: run.latencies,
       failure: run.failure,

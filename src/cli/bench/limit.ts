@@ -170,10 +170,10 @@ async function* compare(
   times: Times,
 ): AsyncGenerator<BenchResult> {
   const runs = await repeat(context, `limit: pipeline and cluster, ${describe(load)}`, times.runs, async () => ({
-    bare: await runPipeline(context, load, times.seconds, "transactions"),
+    bare: await runPipeline(context, load, times, "transactions"),
     // Only a store whose saves are to reach the disk has one.
-    journal: load.durability === "disk" ? await runPipeline(context, load, times.seconds, "journal") : undefined,
-    cluster: await thread.run(context, load, times.seconds),
+    journal: load.durability === "disk" ? await runPipeline(context, load, times, "journal") : undefined,
+    cluster: await thread.run(context, load, times),
   }));
   for (const [series, of] of [
     ["bare pipeline", runs.map(({ bare }) => bare)],

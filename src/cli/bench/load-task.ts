@@ -16,9 +16,9 @@ export default function load({ port }: LoadTask): Promise<void> {
 }
 
 async function replyTo(request: LoadRequest & { readonly kind: "run" }, signal: AbortSignal): Promise<LoadReply> {
-  const { load, seconds, folder } = request;
+  const { load, stretch, folder } = request;
   try {
-    const { latencies, ...run } = await runLoad({ folder, signal }, load, seconds);
+    const { latencies, ...run } = await runLoad({ folder, signal }, load, stretch);
     return { ...run, histogram: latencies.histogram };
   } catch (error) {
     return { error: inspect(error) };

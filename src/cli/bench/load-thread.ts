@@ -3,6 +3,7 @@ import { type Port, runTask } from "../../actors/task.ts";
 import type { BenchContext } from "./bench.ts";
 import { Latencies } from "./latencies.ts";
 import type { Load, LoadRun } from "./load.ts";
+import type { Stretch } from "./loops.ts";
 
 /** What the thread is started with. */
 export interface LoadTask {
@@ -11,7 +12,7 @@ export interface LoadTask {
 
 /** To the thread: one run at a time. */
 export type LoadRequest =
-  | { readonly kind: "run"; readonly load: Load; readonly seconds: number; readonly folder: string }
+  | { readonly kind: "run"; readonly load: Load; readonly stretch: Stretch; readonly folder: string }
   | { readonly kind: "abort" };
 
 /** From the thread: what came of a run. */
@@ -25,7 +26,7 @@ export type LoadReply =
  */
 export interface LoadThread extends AsyncDisposable {
   /** Starts a cluster, runs the closed loop of one load on it, and stops it. */
-  run(context: BenchContext, load: Load, seconds: number): Promise<LoadRun>;
+  run(context: BenchContext, load: Load, stretch: Stretch): Promise<LoadRun>;
 }
 
 /**
@@ -41,13 +42,13 @@ export function startLoadThread(): LoadThread {
   lost.catch(() => {});
   const send = (request: LoadRequest) => port.postMessage(request);
   return {
-    async run({ folder, signal }, load, seconds) {
+    async run({ folder, signal }, load, stretch) {
       signal.throwIfAborted();
       const onAbort = () => send({ kind: "abort" });
       signal.addEventListener("abort", onAbort, { once: true });
       try {
         const replied = new Promise<LoadReply>((resolve) => port.once("message", resolve));
-        send({ kind: "run", load, seconds, folder });
+        send({ kind: "run", load, stretch, folder });
         const reply = await Promise.race([replied, lost]);
         signal.throwIfAborted();
         if ("error" in reply) throw new Error(reply.error);

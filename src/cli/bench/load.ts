@@ -4,7 +4,7 @@ import type { Durability } from "../../storage/store.ts";
 import type { BenchContext } from "./bench.ts";
 import { startCluster } from "./cluster.ts";
 import type { Latencies } from "./latencies.ts";
-import { closedLoop, closedLoopMicros } from "./loops.ts";
+import { closedLoop, closedLoopMicros, type Stretch } from "./loops.ts";
 import { clientShare } from "./meter.ts";
 
 /** Keys that are written to, so that the state does not grow. */
@@ -36,7 +36,7 @@ export interface LoadRun {
 export async function runLoad(
   context: Pick<BenchContext, "folder" | "signal">,
   load: Load,
-  seconds: number,
+  stretch: Stretch,
 ): Promise<LoadRun> {
   const { peers, bytes, outstanding, durability } = load;
   const { by = "supervisor" } = load;
@@ -55,7 +55,7 @@ export async function runLoad(
     (client, round) => put(`k${(client * 31 + round) % KEYS}`, value),
     {
       outstanding,
-      seconds,
+      ...stretch,
       signal: context.signal,
       onBegin: () => {
         before = cluster.writes();

@@ -16,16 +16,20 @@ export interface LoopRun {
   readonly latencies: Latencies;
 }
 
-interface LoopOptions {
-  /** That count, after the warm-up. */
+/** How long a loop takes. */
+export interface Stretch {
+  /** What a cluster runs is compiled while it runs, for some seconds: what is seen in these does not count. */
+  readonly warmUpSeconds: number;
+  /** That count. */
   readonly seconds: number;
+}
+
+interface LoopOptions extends Stretch {
   /**
    * What is done in the time that counts; then that lasts until it is done, and `seconds` does not matter. An open loop tells
    * what was seen before and after each call of `nextPhase`.
    */
   readonly during?: ((nextPhase: () => void) => Promise<unknown>) | undefined;
-  /** Default: as long as `seconds`. What a cluster runs is compiled while it runs, which takes thousands of commands. */
-  readonly warmUpSeconds?: number;
   readonly signal: AbortSignal;
   /** Called when the time that counts begins and when it ends. */
   readonly onBegin?: () => Promise<void> | void;
@@ -189,7 +193,7 @@ function together(phases: readonly Phase[]): Phase {
 }
 
 async function measure<Seen extends object>(
-  { seconds, warmUpSeconds = seconds, during, signal, onBegin, onEnd }: LoopOptions,
+  { seconds, warmUpSeconds, during, signal, onBegin, onEnd }: LoopOptions,
   counts: {
     readonly begin: () => void;
     readonly nextPhase: () => void;
@@ -210,19 +214,19 @@ async function measure<Seen extends object>(
 }
 
 /** How long a loop is measured when it has nothing to load. */
-const ALONE_SECONDS = 0.2;
+const ALONE: Stretch = { warmUpSeconds: 0.2, seconds: 0.2 };
 
 /**
  * What the load generator itself takes, in microseconds of CPU a call: the closed loop around calls that nobody carries out,
  * and that are answered in the next turn of the event loop.
  */
 export function closedLoopMicros(outstanding: number, signal: AbortSignal): Promise<number> {
-  return microsAlone((call) => closedLoop(call, { outstanding, seconds: ALONE_SECONDS, signal }));
+  return microsAlone((call) => closedLoop(call, { outstanding, ...ALONE, signal }));
 }
 
 /** {@link closedLoopMicros} of the open loop. */
 export function openLoopMicros(rate: number, signal: AbortSignal): Promise<number> {
-  return microsAlone((call) => openLoop(call, { rate, seconds: ALONE_SECONDS, signal }));
+  return microsAlone((call) => openLoop(call, { rate, ...ALONE, signal }));
 }
 
 async function microsAlone(loop: (call: Call) => Promise<LoopRun>): Promise<number> {

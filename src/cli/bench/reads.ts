@@ -112,7 +112,7 @@ async function measure(context: BenchContext, setting: Setting): Promise<BenchRe
 }
 
 async function runOnce(context: BenchContext, setting: Setting) {
-  const { way, outstanding, peers, bytes, durability, seconds } = setting;
+  const { way, outstanding, peers, bytes, durability, seconds, warmUpSeconds } = setting;
   const generatorMicros = await closedLoopMicros(outstanding, context.signal);
   await using cluster = await startCluster(context, { peers, durability });
   const { supervisor } = cluster;
@@ -129,6 +129,7 @@ async function runOnce(context: BenchContext, setting: Setting) {
   const run = await closedLoop(call, {
     outstanding,
     seconds,
+    warmUpSeconds,
     signal: context.signal,
     onBegin: async () => {
       sent = await appends();

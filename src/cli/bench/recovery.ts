@@ -27,6 +27,7 @@ export const recovery: Bench = {
     rate: { default: "0", quick: "0", help: "commands a second meanwhile; 0: half of what the cluster can do" },
     durability: { default: "disk", quick: "disk", help: "disk or process" },
     seconds: { default: "4", quick: "1", help: "for which others are measured before" },
+    "warm-up": { default: "4", quick: "1", help: "seconds of their load before that" },
     runs: { default: "3", quick: "1", help: "of each" },
   },
   prepare(options) {

@@ -75,9 +75,9 @@ async function measure(
   context: BenchContext,
   thread: LoadThread,
   load: Load,
-  { seconds, runs }: Times,
+  { runs, ...stretch }: Times,
 ): Promise<BenchResult> {
-  const all = await repeat(context, `throughput: ${describe(load)}`, runs, () => thread.run(context, load, seconds));
+  const all = await repeat(context, `throughput: ${describe(load)}`, runs, () => thread.run(context, load, stretch));
   return loadResult("throughput", load, all);
 }
 

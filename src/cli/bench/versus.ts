@@ -31,7 +31,7 @@ export const versus: Bench = {
   },
   prepare(options) {
     const names = options.choices("rivals", Object.keys(FINDERS));
-    const { seconds, runs } = options.times();
+    const { runs, ...stretch } = options.times();
     const bytes = options.bytes();
     const operations = options.choices("operations", ["put", "read"]);
     const all = options.crowds();
@@ -39,7 +39,7 @@ export const versus: Bench = {
       const rivals = await findRivals(context, names);
       for (const operation of operations) {
         for (const outstanding of all) {
-          yield* compete(context, rivals, { bytes, seconds, operation, outstanding }, runs);
+          yield* compete(context, rivals, { bytes, ...stretch, operation, outstanding }, runs);
         }
       }
     };

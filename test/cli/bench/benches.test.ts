@@ -30,10 +30,10 @@ function run(benches: readonly Bench[], given: Readonly<Record<string, string>>,
 }
 
 const SMALLEST: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  throughput: { seconds: "0.1", outstanding: "2", durability: "process" },
-  limit: { seconds: "0.05", outstanding: "2" },
-  latency: { seconds: "0.1", rate: "100", "state-mb": "0.01" },
-  reads: { seconds: "0.05", outstanding: "2", ways: "followers,mixed" },
+  throughput: { seconds: "0.1", "warm-up": "0.1", outstanding: "2", durability: "process" },
+  limit: { seconds: "0.05", "warm-up": "0.05", outstanding: "2" },
+  latency: { seconds: "0.1", "warm-up": "0.1", rate: "100", "state-mb": "0.01" },
+  reads: { seconds: "0.05", "warm-up": "0.05", outstanding: "2", ways: "followers,mixed" },
   sequential: { appends: "5", "snapshot-every": "0", durability: "process" },
   failover: { trials: "1", "election-ms": "50" },
   recovery: {
@@ -42,10 +42,19 @@ const SMALLEST: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     missed: "100",
     "state-mb": "0.01",
     seconds: "0.05",
+    "warm-up": "0.05",
     rate: "100",
     machine: "memory",
   },
-  growth: { seconds: "0.05", entries: "100", keys: "10", peers: "1", clients: "3", outstanding: "2" },
+  growth: {
+    seconds: "0.05",
+    "warm-up": "0.05",
+    entries: "100",
+    keys: "10",
+    peers: "1",
+    clients: "3",
+    outstanding: "2",
+  },
 };
 /** How many lines each table has at that size. */
 const LINES: Readonly<Record<string, number>> = {
@@ -77,7 +86,14 @@ describe("every benchmark runs at its smallest size", { timeout: LONG_MS }, () =
 
   test("growth, with a cluster of the smallest size beside each larger one", async () => {
     const growth = BENCHES.filter(({ name }) => name === "growth");
-    const options = { seconds: "0.05", parts: "state", keys: "20,10", machine: "memory", outstanding: "2" };
+    const options = {
+      seconds: "0.05",
+      "warm-up": "0.05",
+      parts: "state",
+      keys: "20,10",
+      machine: "memory",
+      outstanding: "2",
+    };
     const { document } = await run(growth, options);
     const ratios = document.results.map(({ parameters, figures }) => [
       parameters["size"],
@@ -120,7 +136,7 @@ describe("a comparison with others", { timeout: LONG_MS }, () => {
   // Where they are installed: nothing of it is needed for anything else.
   const isInstalled = ["/usr/bin/etcd", "/usr/bin/erl", "/usr/lib/rabbitmq/lib"].every((path) => existsSync(path));
   test.runIf(isInstalled)("runs the same loop with all of them", async () => {
-    const { document } = await run(versus, { seconds: "0.2", outstanding: "4", operations: "put" });
+    const { document } = await run(versus, { seconds: "0.2", "warm-up": "0.2", outstanding: "4", operations: "put" });
     expect(document.skipped).toEqual([]);
     expect(document.results.map(({ series }) => series.replace(/ [\d.]+/, ""))).toEqual([
       "flotilla",
@@ -133,7 +149,13 @@ describe("a comparison with others", { timeout: LONG_MS }, () => {
 
   test.runIf(isInstalled)("compares linearizable reads", async () => {
     const rivals = "etcd,ra-one-node";
-    const { document } = await run(versus, { seconds: "0.2", outstanding: "4", operations: "read", rivals });
+    const { document } = await run(versus, {
+      seconds: "0.2",
+      "warm-up": "0.2",
+      outstanding: "4",
+      operations: "read",
+      rivals,
+    });
     expect(document.skipped).toEqual([]);
     expect(document.results).toHaveLength(3);
     for (const { figures } of document.results) expect(figures["operations/s"]?.median).toBeGreaterThan(0);
@@ -157,6 +179,8 @@ describe("the command", { timeout: LONG_MS }, () => {
       "--durability",
       "process",
       "--seconds",
+      "0.05",
+      "--warm-up",
       "0.05",
       "--runs",
       "2",
@@ -276,5 +300,5 @@ describe("the command", { timeout: LONG_MS }, () => {
 /** As the command line is said again: in the order of all options. */
 function sorted(args: readonly string[]): string {
   const at = (name: string) => `--${name} ${args[args.indexOf(`--${name}`) + 1]}`;
-  return ["peers", "outstanding", "durability", "seconds", "runs"].map(at).join(" ");
+  return ["peers", "outstanding", "durability", "seconds", "warm-up", "runs"].map(at).join(" ");
 }

@@ -9,6 +9,7 @@ import { EntryKind, packEntries } from "../../../raft/entry.ts";
 import type { BenchContext } from "../bench.ts";
 import { Latencies } from "../latencies.ts";
 import { KEYS, type Load, type LoadRun } from "../load.ts";
+import type { Stretch } from "../loops.ts";
 import { startSpan } from "../meter.ts";
 import type { PipelineReply, PipelineRequest, PipelineTask, PipelineWrites } from "./pipeline-protocol.ts";
 
@@ -19,7 +20,7 @@ const MOST_BYTES = 1 << 20;
 export async function runPipeline(
   context: BenchContext,
   load: Load,
-  seconds: number,
+  stretch: Stretch,
   writes: PipelineWrites,
 ): Promise<LoadRun> {
   const folder = await mkdtemp(join(context.folder, "pipeline-"));
@@ -28,7 +29,7 @@ export async function runPipeline(
     const client = new Client(load, threads.client, () => ring(threads.bells, 0));
     try {
       const early = threads.ended.then(() => Promise.reject(new Error("the pipeline ended early")));
-      return await Promise.race([client.run(context.signal, seconds), early]);
+      return await Promise.race([client.run(context.signal, stretch), early]);
     } finally {
       client.stop();
       Atomics.store(threads.bells, load.peers, 1);
@@ -80,12 +81,12 @@ class Client {
     );
   }
 
-  async run(signal: AbortSignal, seconds: number): Promise<LoadRun> {
+  async run(signal: AbortSignal, { warmUpSeconds, seconds }: Stretch): Promise<LoadRun> {
     this.#port.on("message", (reply: PipelineReply) => {
       if (reply === "ready") this.#send(this.#outstanding);
       else this.#onCommitted(reply);
     });
-    await sleep(seconds * 1_000, undefined, { signal });
+    await sleep(warmUpSeconds * 1_000, undefined, { signal });
     while (this.#latencies.count === 0 && !this.#isOver) await sleep(10, undefined, { signal });
     this.#latencies = new Latencies();
     const stop = startSpan();

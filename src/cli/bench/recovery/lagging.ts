@@ -168,18 +168,22 @@ interface Felt {
 const NOTHING: Felt = { p50: Number.NaN, p99: Number.NaN, late: Number.NaN, failures: 0 };
 
 /** What others do meanwhile. */
-async function findLoad(context: BenchContext, supervisor: Supervisor, { rate, seconds, bytes }: RecoverySetting) {
+async function findLoad(
+  context: BenchContext,
+  supervisor: Supervisor,
+  { rate, seconds, warmUpSeconds, bytes }: RecoverySetting,
+) {
   const { signal } = context;
   const value = "x".repeat(bytes);
   const call = (client: number, round: number) =>
     supervisor.propose({ op: "put", key: `key${(client * 31 + round) % KEYS}`, value }, PATIENT);
   let chosen = rate;
   if (chosen === 0) {
-    const { done, span } = await closedLoop(call, { outstanding: FULL_LOAD, seconds, signal });
+    const { done, span } = await closedLoop(call, { outstanding: FULL_LOAD, seconds, warmUpSeconds, signal });
     chosen = Math.max(1, Math.round(done / span.seconds / 2));
   }
   const feel = async (during?: (nextPhase: () => void) => Promise<void>): Promise<Felt[]> => {
-    const { phases } = await openLoop(call, { rate: chosen, seconds, during, signal });
+    const { phases } = await openLoop(call, { rate: chosen, seconds, warmUpSeconds, during, signal });
     return phases.map(({ latencies, lateness, failures }) => ({
       p50: latencies.quantile(0.5),
       p99: latencies.quantile(0.99),

@@ -1,16 +1,14 @@
 import type { SupervisorOptions } from "../../../actors/options.ts";
 import { durableKeyValueMap } from "../../../machine/durable-key-value.ts";
 import type { Durability } from "../../../storage/store.ts";
-import type { MachineKind } from "../bench.ts";
+import type { MachineKind, Times } from "../bench.ts";
 
 /** What the parts of the benchmark have in common. */
-export interface RecoverySetting {
+export interface RecoverySetting extends Times {
   readonly machine: MachineKind;
   readonly durability: Durability;
   /** Of a value. */
   readonly bytes: number;
-  readonly runs: number;
-  readonly seconds: number;
   /** Commands a second while a follower catches up; 0: half of what the cluster can do. */
   readonly rate: number;
 }

@@ -30,7 +30,7 @@ export async function findEtcd(): Promise<Rival> {
 
 async function run(
   context: BenchContext,
-  { operation, outstanding, bytes, seconds }: Contest,
+  { operation, outstanding, bytes, seconds, warmUpSeconds }: Contest,
   program: string,
   connect: (address: string) => EtcdClient,
 ): Promise<ContestRun> {
@@ -68,6 +68,7 @@ async function run(
       {
         outstanding,
         seconds,
+        warmUpSeconds,
         signal: context.signal,
         onBegin: () => {
           before = cpuSecondsOf(pids);

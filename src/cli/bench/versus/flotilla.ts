@@ -9,7 +9,7 @@ const KEYS = 1_000;
 /** The same closed loop for flotilla: three peers, durable, the clients in the app's thread. */
 export async function runFlotilla(
   context: BenchContext,
-  { operation, outstanding, bytes, seconds }: Contest,
+  { operation, outstanding, bytes, seconds, warmUpSeconds }: Contest,
 ): Promise<ContestRun> {
   await using cluster = await startCluster(context, {
     peers: 3,
@@ -28,7 +28,7 @@ export async function runFlotilla(
       operation === "put"
         ? supervisor.propose({ op: "put", key: key(client, round), value })
         : leader.query({ op: "get", key: key(client, round) }),
-    { outstanding, seconds, signal: context.signal },
+    { outstanding, seconds, warmUpSeconds, signal: context.signal },
   );
   const { seconds: took, cpuSeconds, clientCpuSeconds } = span;
   return { done, failures, failure, latencies, seconds: took, cpuSeconds, clientCpuSeconds };

@@ -72,7 +72,7 @@ async function run(context: BenchContext, contest: Contest, form: RaForm, instal
     if (form === "three") processes.push(startProcess(installed.epmd, [], { env }));
     const program = startProcess(installed.erl, erlArguments(installed, folder, form, contest), { env, cwd: folder });
     processes.push(program);
-    const deadline = AbortSignal.timeout(PATIENCE_MS + contest.seconds * 2_000);
+    const deadline = AbortSignal.timeout(PATIENCE_MS + (contest.warmUpSeconds + contest.seconds) * 1_000);
     const code = await endOf(program, AbortSignal.any([context.signal, deadline]));
     const [, count, micros, runtime] = /^done (\d+) (\d+) (\d+)$/m.exec(program.output()) ?? [];
     if (code !== 0 || count === undefined) throw new Error(`ra ended with ${code}: ${program.output()}`);
@@ -102,14 +102,14 @@ async function compile({ erlc, paths }: Installed, folder: string): Promise<void
 }
 
 function erlArguments({ paths }: Installed, folder: string, form: RaForm, contest: Contest): string[] {
-  const { operation, outstanding, bytes, seconds } = contest;
+  const { operation, outstanding, bytes, seconds, warmUpSeconds } = contest;
   const name = basename(folder);
   const isDistributed = form === "three" ? ["-sname", `${name}_a@localhost`, "-setcookie", name] : [];
   return [
     ...["-noshell", "-kernel", "logger_level", "error", ...isDistributed],
     ...withPaths([...paths, folder]),
     ...["-s", RA_MODULE, "main", "-extra", folder, form, operation],
-    ...[outstanding, bytes, Math.round(seconds * 1_000), Math.round(seconds * 1_000)].map(String),
+    ...[outstanding, bytes, Math.round(warmUpSeconds * 1_000), Math.round(seconds * 1_000)].map(String),
   ];
 }
 

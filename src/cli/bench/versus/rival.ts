@@ -1,16 +1,16 @@
 import type { BenchContext } from "../bench.ts";
 import type { Latencies } from "../latencies.ts";
+import type { Stretch } from "../loops.ts";
 
 /** What clients do in the comparison: durable writes of one key each, or linearizable reads. */
 export type Operation = "put" | "read";
 
 /** The closed loop that all are put through. */
-export interface Contest {
+export interface Contest extends Stretch {
   readonly operation: Operation;
   readonly outstanding: number;
   /** Of a value. */
   readonly bytes: number;
-  readonly seconds: number;
 }
 
 /** What one run of it gave. */
