@@ -23,7 +23,7 @@ import type { LongTable, RecordWrite, Table } from "./records.ts";
 /** What a disk writes at once, and a page of the system's cache. */
 export const BLOCK_BYTES = 4_096;
 /** Of all that is said above; a journal of another one is left to the version that wrote it. */
-export const JOURNAL_FORMAT = 2;
+export const JOURNAL_FORMAT = 3;
 /** Bytes of a journal's id. */
 export const ID_BYTES = 8;
 
@@ -64,6 +64,11 @@ export interface JournalRecord {
   readonly long: readonly LongValue[];
   /** The block behind it and its long values. */
   readonly end: number;
+}
+
+/** And in which value file it is; 0: in the journal. */
+export interface RecordInFile extends JournalRecord {
+  readonly file: number;
 }
 
 /** Whether a value is one of those that stand behind their record in a value file. */
@@ -190,6 +195,11 @@ export function decodeJournalRecord(journal: Uint8Array, at: number, id: Uint8Ar
   return areWhole ? { number: getFloat64(journal, at + NUMBER_AT), writes, ...places } : undefined;
 }
 
+/** The number of the record at the beginning of a block, if there is one; looked at before all of it is. */
+function numberAt(journal: Uint8Array, at: number): number {
+  return at + WRITES_AT > journal.byteLength ? Number.NaN : getFloat64(journal, at + NUMBER_AT);
+}
+
 /** Where the long values of a record stand that ends at `recordEnd`. */
 function placesBehind(
   recordEnd: number,
@@ -212,38 +222,41 @@ function writeBytes(name: Uint8Array | undefined, value: Uint8Array | undefined,
 }
 
 /**
- * What the journal and the value file hold behind that which was taken over, in its order. A record that was cut off ends
+ * What the journal and the value files hold behind that which was taken over, in its order. A record that was cut off ends
  * it: the commit had not come to its end, and nobody was told that it had.
- * @param values the value file that `pointer` names, as far as it is there.
+ * @param values the value files that `pointer` names, as far as they are there.
  * @throws RaftError `ERR_STORAGE_CORRUPT` when there are later records behind one that is missing or broken.
  */
 export function readJournal(
   journal: Uint8Array,
-  values: Uint8Array,
-  { id: hex, taken, values: { at: valuesAt } }: Pick<JournalPointer, "id" | "taken" | "values">,
-): JournalRecord[] {
+  values: readonly Uint8Array[],
+  { id: hex, taken, values: row }: Pick<JournalPointer, "id" | "taken" | "values">,
+): RecordInFile[] {
   const id = Buffer.from(hex, "hex");
-  const rows = [
-    { bytes: journal, at: 0 },
-    { bytes: values, at: valuesAt },
+  const parts = [
+    { bytes: journal, at: 0, file: 0 },
+    ...values.map((bytes, nth) => ({ bytes, at: nth === 0 ? row.at : 0, file: row.files[nth] ?? 0 })),
   ];
-  const records: JournalRecord[] = [];
+  const records: RecordInFile[] = [];
   let last = taken;
   /** Takes the next record from where it is. */
   const advance = () =>
-    rows.some((row) => {
-      const record = decodeJournalRecord(row.bytes, row.at, id);
-      if (record?.number !== last + 1) return false;
-      records.push(record);
-      row.at = record.end;
+    parts.some((part) => {
+      if (numberAt(part.bytes, part.at) !== last + 1) return false;
+      const record = decodeJournalRecord(part.bytes, part.at, id);
+      if (record === undefined) return false;
+      records.push({ ...record, file: part.file });
+      part.at = record.end;
       last = record.number;
       return true;
     });
   while (advance());
-  for (const row of rows) {
-    for (; row.at < row.bytes.byteLength; row.at += BLOCK_BYTES) {
-      const stray = decodeJournalRecord(row.bytes, row.at, id);
-      if (stray === undefined || stray.number <= last) continue;
+  for (const part of parts) {
+    for (; part.at < part.bytes.byteLength; part.at += BLOCK_BYTES) {
+      // Most is what a file that is written over held before.
+      if (!(numberAt(part.bytes, part.at) > last)) continue;
+      const stray = decodeJournalRecord(part.bytes, part.at, id);
+      if (stray === undefined) continue;
       throw corrupt(`the journal has a record ${stray.number}, but record ${last + 1} before it is missing or broken`);
     }
   }

@@ -11,7 +11,7 @@ import {
   type JournalRecord,
   recordBytes,
 } from "./journal-format.ts";
-import { type JournalPointer, metaWrite, type ValuePosition } from "./layout.ts";
+import { type JournalPointer, metaWrite, type ValueRow } from "./layout.ts";
 import { type EnvironmentOptions, openEnvironment, type TableRecords } from "./lmdb-records.ts";
 import { Overlaid } from "./overlaid.ts";
 import { type Places, type PlaceWrite, placedValue } from "./places.ts";
@@ -50,9 +50,11 @@ export async function openJournaled(options: EnvironmentOptions): Promise<Record
     try {
       const id = randomBytes(ID_BYTES);
       // Whoever wrote them may have died before they were on the disk, and the tables are about to name them.
-      if (before !== null) files.values.sync(before.values.file);
+      for (const file of before?.values.files ?? []) files.values.sync(file);
+      const row = files.values.choose(places.files, () => base.isRead());
       // From here on nothing counts that stands in the journal now.
-      base.commit([...writes, metaWrite("journal", pointerOf(id, 0, files.values.position))], places.takeChanges());
+      base.commit([...writes, metaWrite("journal", pointerOf(id, 0, row))], places.takeChanges());
+      files.values.removeUnused(places.files, () => base.isRead(), Number.POSITIVE_INFINITY);
       return new JournaledRecords(base, files, places, id, gate);
     } catch (error) {
       gate.run(() => files.journal.close());
@@ -194,18 +196,19 @@ class JournaledRecords implements Records {
   #appendLong(writes: readonly RecordWrite[], long: number): void {
     const { values } = this.#files;
     const header = new Uint8Array(blockBehind(recordBytes(writes)));
-    const hasRoom = values.hasRoom(header.byteLength + long);
-    if (!hasRoom) values.advance(() => this.#base.isRead());
-    if (!hasRoom || this.#overlaid.removals >= MOST_REMOVALS) this.#takeOver([]);
+    if (this.#overlaid.removals >= MOST_REMOVALS) this.#takeOver([]);
+    while (!values.findRoom(header.byteLength + long, () => this.#base.isRead())) this.#takeOver([]);
     const record = encodeJournalRecord(header, 0, this.#id, this.#number + 1, writes, false);
     invariant(record !== undefined, () => `a record takes more than its ${header.byteLength} bytes`);
-    const { file, at } = values.position;
-    values.write([header, ...writes.flatMap((write) => (isLong(write) && write.value ? [write.value] : []))]);
-    this.#follow(record, { file, at });
+    const from = values.write([
+      header,
+      ...writes.flatMap((write) => (isLong(write) && write.value ? [write.value] : [])),
+    ]);
+    this.#follow(record, from);
   }
 
   /** @param from where a record with long values begins. */
-  #follow({ number, writes, long }: JournalRecord, from?: ValuePosition): void {
+  #follow({ number, writes, long }: JournalRecord, from?: Parameters<Places["follow"]>[2]): void {
     this.#overlaid.add(writes);
     this.#places.follow(writes, long, from);
     this.#number = number;
@@ -218,14 +221,17 @@ class JournaledRecords implements Records {
   #takeOver(writes: readonly RecordWrite[]): void {
     this.#number++;
     this.#places.follow(writes);
-    const pointer = pointerOf(this.#id, this.#number, this.#files.values.position);
+    const { values } = this.#files;
+    const isRead = () => this.#base.isRead();
+    const row = values.choose(this.#places.files, isRead);
+    const pointer = pointerOf(this.#id, this.#number, row);
     this.#base.commit(
       [...this.#overlaid.writes(), ...writes, metaWrite("journal", pointer)],
       this.#places.takeChanges(),
     );
     this.#overlaid.clear();
     this.#at = 0;
-    this.#files.values.settle(this.#places.files, () => this.#base.isRead());
+    values.removeUnused(this.#places.files, isRead);
   }
 }
 
@@ -233,6 +239,6 @@ function bytesOf(writes: readonly RecordWrite[]): number {
   return writes.reduce((sum, { value }) => sum + (value?.byteLength ?? 0), 0);
 }
 
-function pointerOf(id: Buffer, taken: number, values: ValuePosition): JournalPointer {
+function pointerOf(id: Buffer, taken: number, values: ValueRow): JournalPointer {
   return { format: JOURNAL_FORMAT, id: id.toString("hex"), taken, values };
 }

@@ -28,13 +28,12 @@ export interface JournalPointer {
   readonly id: string;
   /** The number of the last record that was taken over, or of what went past the journal behind it; they count from 1. */
   readonly taken: number;
-  /** The value file that is written to, and where the next record with long values goes in it. */
-  readonly values: ValuePosition;
+  readonly values: ValueRow;
 }
 
-/** A position in the value file of that number. */
-export interface ValuePosition {
-  readonly file: number;
+/** The numbers of the value files that are written to, one behind the other, and where the next record goes in the first. */
+export interface ValueRow {
+  readonly files: readonly number[];
   readonly at: number;
 }
 

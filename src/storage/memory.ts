@@ -11,6 +11,7 @@ import {
   type RecordWrite,
   type Table,
 } from "./records.ts";
+import { lowerBound, SortedNumbers } from "./sorted-numbers.ts";
 import type { StoreOptions } from "./store.ts";
 
 /** Which disk the store is on. */
@@ -171,8 +172,7 @@ function pageOf(table: MemoryTable, range: KeyRange): KeyedRecord[] {
 /** A map that knows the order of its keys: of numbers, or of strings when it is asked for it. */
 class MemoryTable {
   readonly #values: Map<string | number, Uint8Array>;
-  /** Ascending. Nearly all changes are at the end. */
-  readonly #indices: number[] = [];
+  readonly #indices = new SortedNumbers();
   /** The keys that are strings, in order; undefined when that has changed since it was asked for. */
   #sorted: string[] | undefined;
 
@@ -191,13 +191,13 @@ class MemoryTable {
 
   set(key: string | number, value: Uint8Array): void {
     if (typeof key === "string" && !this.#values.has(key)) this.#sorted = undefined;
-    if (typeof key === "number" && !this.#values.has(key)) this.#indices.splice(lowerBound(this.#indices, key), 0, key);
+    if (typeof key === "number") this.#indices.add(key);
     this.#values.set(key, value);
   }
 
   delete(key: string | number): void {
     if (!this.#values.delete(key)) return;
-    if (typeof key === "number") this.#indices.splice(lowerBound(this.#indices, key), 1);
+    if (typeof key === "number") this.#indices.delete(key);
     else this.#sorted = undefined;
   }
 
@@ -207,24 +207,10 @@ class MemoryTable {
   }
 
   floor(key: number): number | undefined {
-    return this.#indices[lowerBound(this.#indices, key + 1) - 1];
+    return this.#indices.floor(key);
   }
 
-  keysFrom(key: number, limit = Number.POSITIVE_INFINITY): number[] {
-    const start = lowerBound(this.#indices, key);
-    return this.#indices.slice(start, start + limit);
+  keysFrom(key: number, limit?: number): number[] {
+    return this.#indices.from(key, limit);
   }
-}
-
-/** The position of the first that is not less than `key`. */
-function lowerBound<Key extends number | string>(sorted: readonly Key[], key: Key): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const candidate = sorted[middle];
-    if (candidate !== undefined && candidate < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

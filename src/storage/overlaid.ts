@@ -9,6 +9,7 @@ import {
   type RecordWrite,
   type Table,
 } from "./records.ts";
+import { SortedNumbers } from "./sorted-numbers.ts";
 
 /** Of a table, the latest of each key; undefined for one that is removed. Bytes that are written over when the overlay is cleared. */
 type Changes = Map<string | number, Uint8Array | undefined>;
@@ -21,6 +22,12 @@ export class Overlaid implements ReadableRecords {
     log: new Map(),
     terms: new Map(),
     snapshot: new Map(),
+  };
+  /** The keys of those that are not removed. */
+  readonly #keys: Readonly<Record<NumberedTable, SortedNumbers>> = {
+    log: new SortedNumbers(),
+    terms: new SortedNumbers(),
+    snapshot: new SortedNumbers(),
   };
   readonly #machine = new MachineChanges();
   /** Of the tables with numbers, whose keys are written once or in an order that matters. */
@@ -42,14 +49,18 @@ export class Overlaid implements ReadableRecords {
       const { table, key, value } = write;
       if (table === "machine") this.#machine.set(String(key), value);
       else this.#changes[table].set(key, value);
-      if (table !== "meta" && table !== "machine") this.#numbered.push(write);
       if (value === undefined) this.#removals++;
+      if (table === "meta" || table === "machine") continue;
+      this.#numbered.push(write);
+      if (value === undefined) this.#keys[table].delete(Number(key));
+      else this.#keys[table].add(Number(key));
     }
   }
 
   /** Forgets what was added: the records below have it now. */
   clear(): void {
     for (const changes of Object.values(this.#changes)) changes.clear();
+    for (const keys of Object.values(this.#keys)) keys.clear();
     this.#machine.clear();
     this.#numbered = [];
     this.#removals = 0;
@@ -73,20 +84,15 @@ export class Overlaid implements ReadableRecords {
   floor(table: NumberedTable, key: number): number | undefined {
     let found = this.#base.floor(table, key);
     while (found !== undefined && this.#isRemoved(table, found)) found = this.#base.floor(table, found - 1);
-    for (const [own, value] of this.#changes[table]) {
-      if (value !== undefined && Number(own) <= key && Number(own) > (found ?? Number.NEGATIVE_INFINITY))
-        found = Number(own);
-    }
-    return found;
+    const own = this.#keys[table].floor(key);
+    return own === undefined || (found !== undefined && found > own) ? found : own;
   }
 
   keysFrom(table: NumberedTable, key: number, limit?: number): number[] {
     if (this.#changes[table].size === 0) return this.#base.keysFrom(table, key, limit);
     const below = this.#base.keysFrom(table, key, limit === undefined ? undefined : limit + this.#removals);
     const keys = new Set(below.filter((found) => !this.#isRemoved(table, found)));
-    for (const [own, value] of this.#changes[table]) {
-      if (value !== undefined && Number(own) >= key) keys.add(Number(own));
-    }
+    for (const own of this.#keys[table].from(key, limit)) keys.add(own);
     return [...keys].sort((a, b) => a - b).slice(0, limit);
   }
 

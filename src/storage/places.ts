@@ -1,5 +1,4 @@
 import type { LongValue } from "./journal-format.ts";
-import type { ValuePosition } from "./layout.ts";
 import type { LongTable, RecordWrite, Table } from "./records.ts";
 
 /** Where a long value stands: in which value file, and what part of it. */
@@ -15,7 +14,7 @@ export interface PlaceWrite {
   readonly place: Place | undefined;
 }
 
-const NOWHERE: ValuePosition = { file: 0, at: 0 };
+const NOWHERE = { file: 0, at: 0 };
 
 /** The key under which the place of a value is kept, that of the value and its table's. */
 function placeKey(table: LongTable, key: number): number {
@@ -56,9 +55,9 @@ export class Places {
   /**
    * Follows a commit: what it writes or removes stands nowhere else any more.
    * @param long its long values.
-   * @param from where what they are told from begins.
+   * @param from in which value file, and at what position in it, the bytes begin in which they are.
    */
-  follow(writes: readonly RecordWrite[], long: readonly LongValue[] = [], from: ValuePosition = NOWHERE): void {
+  follow(writes: readonly RecordWrite[], long: readonly LongValue[] = [], from = NOWHERE): void {
     if (this.#places.size > 0) {
       for (const { table, key } of writes) if (isLongTable(table)) this.#drop(placeKey(table, Number(key)));
     }

@@ -1,7 +1,7 @@
 import { RaftError } from "../raft/errors.ts";
 import { corrupt, decodeRecord } from "./codec.ts";
 import { journalBytes } from "./journal-file.ts";
-import { JOURNAL_FORMAT, type JournalRecord, readJournal } from "./journal-format.ts";
+import { JOURNAL_FORMAT, type RecordInFile, readJournal } from "./journal-format.ts";
 import type { JournalPointer } from "./layout.ts";
 import { type Place, Places } from "./places.ts";
 import type { ReadableRecords, RecordWrite } from "./records.ts";
@@ -33,16 +33,17 @@ export function readBeside(
 ): Beside {
   const places = new Places(stored);
   const records = pointer === null ? [] : pendingRecords(path, pointer);
-  for (const { writes, long } of records) places.follow(writes, long, { file: pointer?.values.file ?? 0, at: 0 });
+  for (const { writes, long, file } of records) places.follow(writes, long, { file, at: 0 });
   return { writes: records.flatMap(({ writes }) => writes), places };
 }
 
-function pendingRecords(path: string, pointer: JournalPointer): JournalRecord[] {
+function pendingRecords(path: string, pointer: JournalPointer): RecordInFile[] {
   if (pointer.format !== JOURNAL_FORMAT) {
     const text = `its journal was written by another version, in format ${pointer.format}; this one knows ${JOURNAL_FORMAT}`;
     throw new RaftError("ERR_STORAGE_LOST", `the store was not closed, and ${text}`);
   }
   const bytes = journalBytes(path);
   if (bytes === undefined) throw corrupt("the store was not closed, and its journal is not there, or was cut off");
-  return readJournal(bytes, valueFileBytes(path, pointer.values.file), pointer);
+  const values = pointer.values.files.map((file) => valueFileBytes(path, file));
+  return readJournal(bytes, values, pointer);
 }

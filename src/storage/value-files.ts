@@ -1,16 +1,20 @@
 import { closeSync, fdatasyncSync, openSync, readdirSync, readFileSync, readSync, rmSync, writevSync } from "node:fs";
 import { join } from "node:path";
+import { invariant } from "../raft/errors.ts";
 import { corrupt } from "./codec.ts";
 import type { Gate } from "./gate.ts";
 import { BLOCK_BYTES, blockBehind } from "./journal-format.ts";
-import type { ValuePosition } from "./layout.ts";
+import type { ValueRow } from "./layout.ts";
 import { sync, syncNames } from "./lmdb-file.ts";
 import type { Place } from "./places.ts";
 
 /** How long a value file gets before the next one is begun; only a record that is longer makes a longer one. */
 export const VALUE_FILE_BYTES = 4 << 20;
-/** How many files that are not in use are kept, to be written over. What has its blocks already is written twice as fast. */
-const MOST_FREE = 4;
+/**
+ * So many are written to before the tables are told what stands in them: that takes a transaction, which waits for the disk
+ * twice, but whoever opens the store after a crash reads all of them.
+ */
+export const ROW_FILES = 16;
 
 const NAME = /^values\.(\d+)$/;
 const BLOCK = new Uint8Array(BLOCK_BYTES);
@@ -61,42 +65,79 @@ export function readPlace(path: string, { file, at, byteLength }: Place): Uint8A
 }
 
 /**
- * The files with a store's long values, of which one is written to. A file in which nothing is in use any more is written
- * over from its beginning.
+ * The files with a store's long values. Some are a row that is written to, one behind the other. A file in which nothing is in
+ * use any more is written over from its beginning when it is chosen for the next row.
  */
 export class ValueFiles {
   readonly #path: string;
   readonly #gate: Gate;
-  /** Those in which nothing is in use, by the tables as they are on the disk. */
-  #free: number[] = [];
   readonly #existing: Set<number>;
-  #next: number;
-  #position: ValuePosition;
+  /** What is left of the row; the first is written to. */
+  #row: readonly number[] = [];
+  /** Where the next record goes in that. */
+  #at = 0;
   #descriptor: number | undefined;
 
-  /** Begins with a new file. */
   constructor(path: string, gate: Gate) {
     this.#path = path;
     this.#gate = gate;
     this.#existing = new Set(gate.run(() => valueFilesIn(path)));
-    this.#next = 1 + Math.max(0, ...this.#existing);
-    this.#position = { file: this.#next++, at: 0 };
   }
 
-  /** Where the next record goes. */
-  get position(): ValuePosition {
-    return this.#position;
+  /**
+   * Chooses the row that is written to from the next commit to the tables on, which has to name it. A file that is not full
+   * remains the first.
+   * @param used those in which something is in use by what that commit writes.
+   * @param isRead whether somebody may still read what was in use before.
+   */
+  choose(used: ReadonlySet<number>, isRead: () => boolean): ValueRow {
+    const current = this.#row.slice(0, 1);
+    const free = isRead() ? [] : this.#unused(used, current);
+    const files = [...current, ...free].slice(0, ROW_FILES);
+    const highest = Math.max(0, ...this.#existing, ...current);
+    for (let number = highest + 1; files.length < ROW_FILES; number++) files.push(number);
+    this.#row = files;
+    return { files, at: this.#at };
   }
 
-  /** Whether there is room in the file that is written to. */
-  hasRoom(byteLength: number): boolean {
-    const { at } = this.#position;
-    return at === 0 || at + byteLength <= VALUE_FILE_BYTES;
+  /**
+   * After that commit: of the files that are neither in use nor in the row, some are removed.
+   * @param most by default one. A log grows until it is compacted, and needs the files again that this gives back: what has its
+   * blocks already is written twice as fast.
+   */
+  removeUnused(used: ReadonlySet<number>, isRead: () => boolean, most = 1): void {
+    const unused = this.#unused(used, this.#row).slice(0, most);
+    if (unused.length > 0 && !isRead()) this.#remove(unused);
   }
 
-  /** Writes a record and its long values at the position. On return they are on the disk. */
-  write(parts: readonly Uint8Array[]): void {
-    const { file, at } = this.#position;
+  #unused(used: ReadonlySet<number>, row: readonly number[]): number[] {
+    return [...this.#existing].filter((number) => !used.has(number) && !row.includes(number));
+  }
+
+  /**
+   * Goes on to where there is room for so many bytes.
+   * @param isRead as above: who began to read before the last commit to the tables may need what is to be written over.
+   * @returns false when there is none, and another row is to be chosen.
+   */
+  findRoom(byteLength: number, isRead: () => boolean): boolean {
+    if (this.#at > 0 && this.#at + byteLength > VALUE_FILE_BYTES) {
+      this.close();
+      this.#row = this.#row.slice(1);
+      this.#at = 0;
+    }
+    const [file] = this.#row;
+    if (file !== undefined && this.#at === 0 && this.#existing.has(file) && isRead()) this.#row = [];
+    return this.#row.length > 0;
+  }
+
+  /**
+   * Writes a record and its long values where there is room for them. On return they are on the disk.
+   * @returns where the record begins.
+   */
+  write(parts: readonly Uint8Array[]): { readonly file: number; readonly at: number } {
+    const at = this.#at;
+    const [file] = this.#row;
+    invariant(file !== undefined, () => "no value file was chosen");
     const byteLength = parts.reduce((sum, part) => sum + part.byteLength, 0);
     const end = blockBehind(at + byteLength);
     // No later record shares a block with this one.
@@ -106,7 +147,8 @@ export class ValueFiles {
       writeAll(this.#descriptor, [...parts, padding], at);
       fdatasyncSync(this.#descriptor);
     });
-    this.#position = { file, at: end };
+    this.#at = end;
+    return { file, at };
   }
 
   /** Waits until all that stands in the file of that number, if there is one, is on the disk. */
@@ -117,27 +159,6 @@ export class ValueFiles {
   /** @throws RaftError `ERR_STORAGE_CORRUPT` when it is not there. */
   read(place: Place): Uint8Array {
     return this.#gate.run(() => readPlace(this.#path, place));
-  }
-
-  /**
-   * Leaves the file that is written to for another one.
-   * @param isRead whether somebody may still read what was in use before the last commit to the tables.
-   */
-  advance(isRead: () => boolean): void {
-    this.close();
-    const free = this.#free.length === 0 || isRead() ? undefined : this.#free.shift();
-    this.#position = { file: free ?? this.#next++, at: 0 };
-  }
-
-  /**
-   * Told after a commit to the tables which files they use: others may be written over from now on, or removed.
-   * @param isRead as above: then none is removed either.
-   */
-  settle(used: ReadonlySet<number>, isRead: () => boolean): void {
-    const { file } = this.#position;
-    this.#free = [...this.#existing].filter((number) => number !== file && !used.has(number));
-    if (this.#free.length <= MOST_FREE || isRead()) return;
-    this.#remove(this.#free.splice(MOST_FREE));
   }
 
   /** Removes all files; in none is anything in use. @param isRead as above. */

@@ -12,6 +12,7 @@ import {
   decodeJournalRecord,
   encodeJournalRecord,
   ID_BYTES,
+  JOURNAL_FORMAT,
   type JournalRecord,
   readJournal,
 } from "../../src/storage/journal-format.ts";
@@ -49,7 +50,7 @@ function fill(journal: Uint8Array, numbers: readonly number[], byteLength?: numb
 
 /** What is in a journal beside which there is no value file. */
 function read(journal: Uint8Array, id: string, taken: number): JournalRecord[] {
-  return readJournal(journal, new Uint8Array(), { id, taken, values: { file: 1, at: 0 } });
+  return readJournal(journal, [], { id, taken, values: { files: [], at: 0 } });
 }
 
 function keysIn(journal: Uint8Array, taken: number): (string | number)[] {
@@ -259,12 +260,12 @@ describe("a store with a journal", () => {
     const copy = await crashed();
     const pointer = await withTables(copy, ({ meta }) => {
       const found = decodeRecord("meta", "journal", meta.get("journal") ?? new Uint8Array()) as object;
-      meta.putSync("journal", encodeRecord("meta", "journal", { ...found, format: 3 }));
+      meta.putSync("journal", encodeRecord("meta", "journal", { ...found, format: JOURNAL_FORMAT + 1 }));
       return found;
     });
     await expect(open(copy, { born: true })).rejects.toMatchObject({
       code: "ERR_STORAGE_LOST",
-      message: expect.stringContaining("in format 3"),
+      message: expect.stringContaining(`in format ${JOURNAL_FORMAT + 1}`),
     });
     await withTables(copy, ({ meta }) => meta.putSync("journal", encodeRecord("meta", "journal", pointer)));
     expect((await open(copy, { born: true })).state.lastIndex).toBe(6);

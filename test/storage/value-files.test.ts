@@ -1,4 +1,14 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EMPTY_SAVE } from "../../src/raft/effects.ts";
@@ -7,8 +17,9 @@ import { plainEntries } from "../../src/storage/conformance/subject.ts";
 import { copyStore } from "../../src/storage/copy-store.ts";
 import { LmdbStore, type LmdbStoreOptions, noGate } from "../../src/storage/index.ts";
 import { inspectStore } from "../../src/storage/inspect-store.ts";
+import { JOURNAL_BYTES } from "../../src/storage/journal-file.ts";
 import { openForReading } from "../../src/storage/lmdb-reader.ts";
-import { VALUE_FILE_BYTES } from "../../src/storage/value-files.ts";
+import { ROW_FILES, VALUE_FILE_BYTES, ValueFiles } from "../../src/storage/value-files.ts";
 import { appendSingles, batchAfter, lastBatch, numbered, saveBatches, saveSnapshot } from "./fixtures/batches.ts";
 import { OPTIONS } from "./fixtures/options.ts";
 import { temporaryFolder } from "./fixtures/stores.ts";
@@ -57,6 +68,16 @@ function appendLong(store: LmdbStore, previous: Batch, count = 1): Batch {
   return last;
 }
 
+/** More short values than the journal holds: all that waits goes into the tables. */
+function fillJournal(store: LmdbStore, previous: Batch): Batch {
+  let last = previous;
+  for (let written = 0; written < JOURNAL_BYTES; written += 10_000) {
+    last = batchAfter(last, { data: "x".repeat(10_000) });
+    saveBatches(store, last);
+  }
+  return last;
+}
+
 /** The entries of a store that are long, from `from` on, by their first word. */
 function longIn(store: LmdbStore, from: number): string[] {
   const words: string[] = [];
@@ -95,7 +116,8 @@ describe("long values", () => {
 
   it("are found after a crash between any two saves, short ones among them", async () => {
     const store = await open();
-    let last = lastBatch(store, 1);
+    // The file is nearly full, so that some of the saves go to the next one.
+    let last = appendLong(store, lastBatch(store, 1), MORE_THAN_A_FILE - 15);
     for (let round = 0; round < 40; round++) {
       last = round % 3 === 2 ? appendSingles(store, last, 2) : appendLong(store, last);
       const found = await open(left(), { born: true });
@@ -104,6 +126,23 @@ describe("long values", () => {
       await found.close();
     }
     expect(valueFiles().length).toBeGreaterThan(1);
+  });
+
+  it("are found wherever the row was when the tables were told: before the first file, and in the middle of one", async () => {
+    const store = await open();
+    let last = lastBatch(store, 1);
+    const longs: string[] = [];
+    for (let round = 0; round < 3; round++) {
+      last = fillJournal(store, last);
+      for (let save = 0; save < MORE_THAN_A_FILE; save++) {
+        last = appendLong(store, last);
+        longs.push(String(last.lastIndex));
+      }
+      const found = await open(left(), { born: true });
+      expect(found.state.lastIndex).toBe(last.lastIndex);
+      expect(longIn(found, 2)).toEqual(longs);
+      await found.close();
+    }
   });
 
   it("stand with all that was saved with them, or not at all, when the last write was cut off anywhere", async () => {
@@ -143,6 +182,24 @@ describe("long values", () => {
       code: "ERR_STORAGE_CORRUPT",
       message: expect.stringContaining("record 3"),
     });
+  });
+
+  it.each([
+    ["is gone", (file: string) => rmSync(file)],
+    ["was cut off", (file: string) => truncateSync(file, VALUE_FILE_BYTES / 2)],
+  ])("keep the store from being opened when their file %s and later ones stand in the next", async (_what, change) => {
+    const store = await open();
+    appendLong(store, lastBatch(store, 1), 2 * MORE_THAN_A_FILE);
+    expect(valueFiles()).toEqual(["values.1", "values.2", "values.3"]);
+    for (const file of ["values.1", "values.2"]) {
+      const copy = left();
+      change(join(copy, file));
+      await expect(open(copy, { born: true })).rejects.toMatchObject({ code: "ERR_STORAGE_CORRUPT" });
+    }
+    // Behind the last one there is nothing that could miss it.
+    const copy = left();
+    rmSync(join(copy, "values.3"));
+    expect((await open(copy, { born: true })).state.lastIndex).toBeLessThan(store.read(2, 1e9).at(-1)?.lastIndex ?? 0);
   });
 
   it.each([
@@ -241,21 +298,47 @@ describe("a store's value files", () => {
 
   it("are written over when nothing in them is in use any more", async () => {
     const store = await open();
-    const last = churn(store, lastBatch(store, 1), 15);
-    expect(valueFiles().length).toBeLessThanOrEqual(6);
+    const last = churn(store, lastBatch(store, 1), 3 * ROW_FILES);
+    expect(valueFiles().length).toBeLessThanOrEqual(ROW_FILES + 2);
     expect(longIn(await open(left(), { born: true }), last.lastIndex - 1)).toEqual(
       indices(last.lastIndex - 1, last.lastIndex),
     );
   });
 
-  it("are removed when there are more of them than will soon be needed", async () => {
+  it("hold what was saved before a crash at any time, also those that are written over", async () => {
     const store = await open();
-    const last = appendLong(store, lastBatch(store, 1), 8 * MORE_THAN_A_FILE);
-    expect(valueFiles().length).toBeGreaterThan(8);
+    let last = churn(store, lastBatch(store, 1), 2 * ROW_FILES);
+    for (let save = 0; save < MORE_THAN_A_FILE + 2; save++) {
+      last = appendLong(store, last);
+      const found = await open(left(), { born: true });
+      expect(longIn(found, last.lastIndex - 1)).toEqual(indices(last.lastIndex - 1, last.lastIndex));
+      await found.close();
+    }
+  });
+
+  it("are written to one behind the other before the tables are told of it", async () => {
+    const store = await open();
+    const last = appendLong(store, lastBatch(store, 1), (ROW_FILES - 1) * (MORE_THAN_A_FILE - 2));
+    expect(valueFiles()).toHaveLength(ROW_FILES - 1);
+    const copy = left();
+    expect(await withTables(copy, ({ log }) => log.getKeysCount())).toBe(0);
+    expect(longIn(await open(copy, { born: true }), 2)).toEqual(indices(2, last.lastIndex));
+  });
+
+  it("are removed one by one when there are more of them than are needed, and all when the store is opened", async () => {
+    const store = await open();
+    let last = appendLong(store, lastBatch(store, 1), 2 * ROW_FILES * MORE_THAN_A_FILE);
     saveSnapshot(store, last.lastIndex, [Buffer.from("state")], { compactTo: last.lastIndex });
     while (store.sweep());
-    appendLong(store, last, 2 * MORE_THAN_A_FILE);
-    expect(valueFiles().length).toBeLessThanOrEqual(8);
+    const most = valueFiles().length;
+    expect(most).toBeGreaterThan(2 * ROW_FILES);
+    last = fillJournal(store, fillJournal(store, last));
+    const less = valueFiles().length;
+    expect(less).toBeLessThan(most);
+    expect(less).toBeGreaterThan(most - 5);
+    const copy = left();
+    expect((await open(copy, { born: true })).state.lastIndex).toBe(last.lastIndex);
+    expect(valueFiles(copy).length).toBeLessThanOrEqual(ROW_FILES);
   });
 
   it("are left alone while somebody reads the store as it was", async () => {
@@ -265,14 +348,27 @@ describe("a store's value files", () => {
     try {
       const expected = store.read(2, 1e9).map(({ firstIndex, bytes }) => [firstIndex, Buffer.from(bytes)] as const);
       saveSnapshot(store, last.lastIndex, [Buffer.from("state")], { compactTo: last.lastIndex });
-      last = churn(store, last, 4);
+      last = churn(store, last, 2 * ROW_FILES);
+      expect(valueFiles().length).toBeGreaterThan(2 * ROW_FILES);
       for (const [index, bytes] of expected)
         expect(bytes.equals(records.get("log", index) ?? Buffer.alloc(0))).toBe(true);
     } finally {
       await records.close();
     }
-    churn(store, last, 8);
-    expect(valueFiles().length).toBeLessThanOrEqual(8);
+    await store.close();
+    expect(longIn(await open(path, { born: true }), last.lastIndex)).toEqual([String(last.lastIndex)]);
+    expect(valueFiles().length).toBeLessThanOrEqual(ROW_FILES + 2);
+  });
+
+  it("are not written over either when somebody has begun to read after they were chosen, and before the tables say so", () => {
+    mkdirSync(path);
+    writeFileSync(join(path, "values.3"), "what is read");
+    const files = new ValueFiles(path, noGate);
+    const chosen = files.choose(new Set(), () => false).files;
+    expect(chosen).toEqual([3, ...Array.from({ length: ROW_FILES - 1 }, (_, at) => 4 + at)]);
+    expect(files.findRoom(1, () => true)).toBe(false);
+    expect(files.choose(new Set(), () => true).files[0]).toBe(4);
+    expect(files.findRoom(1, () => true)).toBe(true);
   });
 
   it("are of no use to a store with durability `process`, whose tables have all", async () => {
