@@ -148,8 +148,8 @@ export function encodeJournalRecord(
 
 /** The record at the beginning of a block; undefined when there is no sound and whole one of that journal. */
 export function decodeJournalRecord(journal: Uint8Array, at: number, id: Uint8Array): JournalRecord | undefined {
-  if (at + WRITES_AT > journal.byteLength) return undefined;
-  for (let byte = 0; byte < ID_BYTES; byte++) if (journal[at + ID_AT + byte] !== id[byte]) return undefined;
+  const number = numberAt(journal, at, id);
+  if (number === 0) return undefined;
   const end = at + getUint32(journal, at + LENGTH_AT);
   if (end < at + WRITES_AT || end > journal.byteLength) return undefined;
   if (crc32(journal.subarray(at + LENGTH_AT, end)) !== getUint32(journal, at)) return undefined;
@@ -159,8 +159,7 @@ export function decodeJournalRecord(journal: Uint8Array, at: number, id: Uint8Ar
   for (let left = getUint32(journal, at + COUNT_AT); left > 0; left--) {
     const kind = journal[next++] ?? 0;
     const table = TABLES[kind & TABLE_BITS];
-    if (table === undefined)
-      throw corrupt(`the journal's record ${getFloat64(journal, at + NUMBER_AT)} is of no table`);
+    if (table === undefined) throw corrupt(`the journal's record ${number} is of no table`);
     let key: string | number;
     if (table === "meta" || table === "machine") {
       const length = (journal[next] ?? 0) | ((journal[next + 1] ?? 0) << 8);
@@ -192,12 +191,14 @@ export function decodeJournalRecord(journal: Uint8Array, at: number, id: Uint8Ar
     const value = journal.subarray(from, from + byteLength);
     return value.byteLength === byteLength && isSealed(table, key, value, behind[nth]?.checksum ?? 0);
   });
-  return areWhole ? { number: getFloat64(journal, at + NUMBER_AT), writes, ...places } : undefined;
+  return areWhole ? { number, writes, ...places } : undefined;
 }
 
-/** The number of the record at the beginning of a block, if there is one; looked at before all of it is. */
-function numberAt(journal: Uint8Array, at: number): number {
-  return at + WRITES_AT > journal.byteLength ? Number.NaN : getFloat64(journal, at + NUMBER_AT);
+/** What the record at the beginning of a block says is its number; 0 when there is none of that journal. */
+function numberAt(journal: Uint8Array, at: number, id: Uint8Array): number {
+  if (at + WRITES_AT > journal.byteLength) return 0;
+  for (let byte = 0; byte < ID_BYTES; byte++) if (journal[at + ID_AT + byte] !== id[byte]) return 0;
+  return getFloat64(journal, at + NUMBER_AT);
 }
 
 /** Where the long values of a record stand that ends at `recordEnd`. */
@@ -225,12 +226,14 @@ function writeBytes(name: Uint8Array | undefined, value: Uint8Array | undefined,
  * What the journal and the value files hold behind that which was taken over, in its order. A record that was cut off ends
  * it: the commit had not come to its end, and nobody was told that it had.
  * @param values the value files that `pointer` names, as far as they are there.
+ * @param upTo of later records some may be here, and others before them not yet. Default: of none.
  * @throws RaftError `ERR_STORAGE_CORRUPT` when there are later records behind one that is missing or broken.
  */
 export function readJournal(
   journal: Uint8Array,
   values: readonly Uint8Array[],
   { id: hex, taken, values: row }: Pick<JournalPointer, "id" | "taken" | "values">,
+  upTo = Number.POSITIVE_INFINITY,
 ): RecordInFile[] {
   const id = Buffer.from(hex, "hex");
   const parts = [
@@ -242,7 +245,7 @@ export function readJournal(
   /** Takes the next record from where it is. */
   const advance = () =>
     parts.some((part) => {
-      if (numberAt(part.bytes, part.at) !== last + 1) return false;
+      if (numberAt(part.bytes, part.at, id) !== last + 1) return false;
       const record = decodeJournalRecord(part.bytes, part.at, id);
       if (record === undefined) return false;
       records.push({ ...record, file: part.file });
@@ -253,8 +256,9 @@ export function readJournal(
   while (advance());
   for (const part of parts) {
     for (; part.at < part.bytes.byteLength; part.at += BLOCK_BYTES) {
+      const number = numberAt(part.bytes, part.at, id);
       // Most is what a file that is written over held before.
-      if (!(numberAt(part.bytes, part.at) > last)) continue;
+      if (number <= last || number > upTo) continue;
       const stray = decodeJournalRecord(part.bytes, part.at, id);
       if (stray === undefined) continue;
       throw corrupt(`the journal has a record ${stray.number}, but record ${last + 1} before it is missing or broken`);
@@ -265,15 +269,17 @@ export function readJournal(
 
 /**
  * How many records a store has written since it was opened, and commits past its journal behind which there is one.
- * @param values the value file that was written to last.
+ * @param values value files, the one that was written to last among them.
+ * @param id the journal's; by default that of its first record.
  */
-export function recordsIn(journal: Uint8Array, values: Uint8Array): number {
-  const id = journal.subarray(ID_AT, ID_AT + ID_BYTES);
+export function recordsIn(
+  journal: Uint8Array,
+  values: readonly Uint8Array[],
+  id: Uint8Array = journal.subarray(ID_AT, ID_AT + ID_BYTES),
+): number {
   let last = 0;
-  for (const bytes of [journal, values]) {
-    for (let at = 0; at < bytes.byteLength; at += BLOCK_BYTES) {
-      last = Math.max(last, decodeJournalRecord(bytes, at, id)?.number ?? 0);
-    }
+  for (const bytes of [journal, ...values]) {
+    for (let at = 0; at < bytes.byteLength; at += BLOCK_BYTES) last = Math.max(last, numberAt(bytes, at, id));
   }
   return last;
 }

@@ -40,7 +40,7 @@ export async function openJournaled(options: EnvironmentOptions): Promise<Record
   const base = await openEnvironment(options);
   try {
     const before = journalPointer(base);
-    const { writes, places } = readBeside(path, before, base.places());
+    const { writes, places } = readBeside(path, before, base.places(), false);
     if (durability === "process") {
       if (before !== null) base.commit([...writes, metaWrite("journal", null)], places.takeChanges());
       moveIntoTables(base, new ValueFiles(path, gate), places);

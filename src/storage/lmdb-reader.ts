@@ -77,7 +77,7 @@ function atOneMoment(root: Root, tables: Partial<Tables>, path: string) {
     const stored = () => (tables.places === undefined ? [] : placesIn(tables.places, transaction));
     let journalProblem: string | undefined;
     try {
-      const { writes, places } = readBeside(path, journalPointer(base), stored());
+      const { writes, places } = readBeside(path, journalPointer(base), stored(), true);
       const records = new Overlaid(base);
       records.add(writes);
       return { records, places, journalProblem, transaction };

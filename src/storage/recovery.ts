@@ -1,7 +1,7 @@
 import { RaftError } from "../raft/errors.ts";
 import { corrupt, decodeRecord } from "./codec.ts";
 import { journalBytes } from "./journal-file.ts";
-import { JOURNAL_FORMAT, type RecordInFile, readJournal } from "./journal-format.ts";
+import { JOURNAL_FORMAT, type RecordInFile, readJournal, recordsIn } from "./journal-format.ts";
 import type { JournalPointer } from "./layout.ts";
 import { type Place, Places } from "./places.ts";
 import type { ReadableRecords, RecordWrite } from "./records.ts";
@@ -24,26 +24,37 @@ export interface Beside {
 /**
  * Reads what a store in the folder `path` holds beside its tables.
  * @param stored what the table of places holds.
+ * @param isWritten whether somebody may be writing to it meanwhile.
  * @throws RaftError `ERR_STORAGE_CORRUPT`; `ERR_STORAGE_LOST` when another version wrote it.
  */
 export function readBeside(
   path: string,
   pointer: JournalPointer | null,
   stored: Iterable<readonly [key: number, place: Place]>,
+  isWritten: boolean,
 ): Beside {
   const places = new Places(stored);
-  const records = pointer === null ? [] : pendingRecords(path, pointer);
+  const records = pointer === null ? [] : pendingRecords(path, pointer, isWritten);
   for (const { writes, long, file } of records) places.follow(writes, long, { file, at: 0 });
   return { writes: records.flatMap(({ writes }) => writes), places };
 }
 
-function pendingRecords(path: string, pointer: JournalPointer): RecordInFile[] {
+function pendingRecords(path: string, pointer: JournalPointer, isWritten: boolean): RecordInFile[] {
   if (pointer.format !== JOURNAL_FORMAT) {
     const text = `its journal was written by another version, in format ${pointer.format}; this one knows ${JOURNAL_FORMAT}`;
     throw new RaftError("ERR_STORAGE_LOST", `the store was not closed, and ${text}`);
   }
-  const bytes = journalBytes(path);
-  if (bytes === undefined) throw corrupt("the store was not closed, and its journal is not there, or was cut off");
-  const values = pointer.values.files.map((file) => valueFileBytes(path, file));
-  return readJournal(bytes, values, pointer);
+  const read = () => {
+    const journal = journalBytes(path);
+    if (journal === undefined) throw corrupt("the store was not closed, and its journal is not there, or was cut off");
+    return { journal, values: pointer.values.files.map((file) => valueFileBytes(path, file)) };
+  };
+  let { journal, values } = read();
+  let upTo: number | undefined;
+  if (isWritten) {
+    // One was read later than another, and may have a record behind one that was missed there. Read again, none of these is.
+    upTo = recordsIn(journal, values, Buffer.from(pointer.id, "hex"));
+    ({ journal, values } = read());
+  }
+  return readJournal(journal, values, pointer, upTo);
 }

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import {
   cpSync,
   existsSync,
@@ -24,6 +25,7 @@ import { appendSingles, batchAfter, lastBatch, numbered, saveBatches, saveSnapsh
 import { OPTIONS } from "./fixtures/options.ts";
 import { temporaryFolder } from "./fixtures/stores.ts";
 import { withTables } from "./fixtures/tables.ts";
+import { startThread } from "./fixtures/thread.ts";
 
 const LONG_BYTES = 200_000;
 const LONG = "x".repeat(LONG_BYTES);
@@ -339,6 +341,25 @@ describe("a store's value files", () => {
     const copy = left();
     expect((await open(copy, { born: true })).state.lastIndex).toBe(last.lastIndex);
     expect(valueFiles(copy).length).toBeLessThanOrEqual(ROW_FILES);
+  });
+
+  it("are read with the journal as they were at one moment, whatever is written meanwhile", async () => {
+    const writer = startThread("busy-writer", { path });
+    try {
+      await once(writer, "message");
+      const seen = new Set<number>();
+      for (let reading = 0; reading < 40; reading++) {
+        const records = await openForReading(path);
+        expect(records.journalProblem).toBeUndefined();
+        const last = records.floor("log", Number.MAX_SAFE_INTEGER) ?? 0;
+        expect(records.get("log", last)?.byteLength).toBeGreaterThan(0);
+        seen.add(last);
+        await records.close();
+      }
+      expect(seen.size).toBeGreaterThan(20);
+    } finally {
+      await writer.terminate();
+    }
   });
 
   it("are left alone while somebody reads the store as it was", async () => {

@@ -76,7 +76,7 @@ function writesOf(path: string): number | undefined {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const { value } = checkPages(path, "metas").next();
     if (typeof value !== "object" || value.problems.length > 0) continue;
-    return value.transaction + recordsIn(journalBytes(path) ?? NOTHING, latestValues(path));
+    return value.transaction + recordsIn(journalBytes(path) ?? NOTHING, [latestValues(path)]);
   }
   return undefined;
 }
