@@ -344,7 +344,8 @@ describe("a store's value files", () => {
   });
 
   it("are read with the journal as they were at one moment, whatever is written meanwhile", async () => {
-    const writer = startThread("busy-writer", { path });
+    const isEnded = new Int32Array(new SharedArrayBuffer(4));
+    const writer = startThread("busy-writer", { path, isEnded });
     try {
       await once(writer, "message");
       const seen = new Set<number>();
@@ -358,7 +359,8 @@ describe("a store's value files", () => {
       }
       expect(seen.size).toBeGreaterThan(20);
     } finally {
-      await writer.terminate();
+      Atomics.store(isEnded, 0, 1);
+      await once(writer, "exit");
     }
   });
 
