@@ -181,6 +181,8 @@ export class SimPeer {
         armed,
       );
       this.process = process;
+      // What it begins with is no commit of the term in which it may lead at once.
+      checker.observe(process);
       process.shell.addClient(0);
       process.busyUntil = queue.now + this.#elapsed;
       this.#elapsed = 0;

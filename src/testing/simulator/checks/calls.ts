@@ -23,11 +23,11 @@ interface Place {
  * said not to be applied never is; and whoever lives answers.
  */
 export class Calls {
-  readonly #commits: Commits;
+  readonly #commits: Pick<Commits, "termOf">;
   readonly #open = new Map<string, Call>();
   readonly #disowned: (Place & { readonly by: string })[] = [];
 
-  constructor(commits: Commits) {
+  constructor(commits: Pick<Commits, "termOf">) {
     this.#commits = commits;
   }
 
@@ -96,15 +96,21 @@ export class Calls {
   }
 
   /**
-   * Whether all that these processes took is answered, but for what another leader may still put in its place: commands
-   * at the end of a log that was cut since.
+   * Whether all that these processes took is answered, but for what may still be committed: commands behind the last entry that
+   * was applied, of the same term.
    */
   areAnswered(living: ReadonlySet<Subject>): boolean {
     for (const [key, call] of this.#open) {
       if (!living.has(call.process)) this.#open.delete(key);
-      else if ((placeOf(call)?.index ?? 0) <= call.process.lastApplied) return false;
+      else if (!this.#mayCommit(call)) return false;
     }
     return true;
+  }
+
+  #mayCommit(call: Call): boolean {
+    const place = placeOf(call);
+    const { lastApplied } = call.process;
+    return place !== undefined && place.index > lastApplied && place.term >= (this.#commits.termOf(lastApplied) ?? 0);
   }
 }
 
