@@ -75,12 +75,14 @@ export function lateNews(): RaftRecord {
   });
 }
 
-/** A pre-vote is asked for in the step in which its giver becomes a candidate in that very term. */
-export function withdrawnPreVote(): RaftRecord {
+/** A pre-vote for term 1 is asked for in the step in which its giver becomes a candidate in the term behind `currentTerm`. */
+export function withdrawnPreVote(currentTerm: 0 | 1): RaftRecord {
   return live("b", (peer) => {
+    if (currentTerm > 0) peer.receive("c", { type: "RequestVoteReply", term: currentTerm, voteGranted: false });
     peer.wake();
     peer.raft.step("c", 1, { type: "PreVote", term: 1, lastLogIndex: 9, lastLogTerm: 1 }, peer.now);
-    peer.receive("a", { type: "PreVoteReply", term: 0, proposedTerm: 1, voteGranted: true });
+    const proposedTerm = currentTerm + 1;
+    peer.receive("a", { type: "PreVoteReply", term: currentTerm, proposedTerm, voteGranted: true });
   });
 }
 

@@ -122,15 +122,18 @@ it("The reference does not take the late news of a leader's former process for t
   expect(judgement.accepted || explainRejection(judgement.rejection)).toBe(true);
 });
 
-it("The reference accepts that a pre-vote is refused in the term in which its giver campaigns by then", () => {
-  const life = withdrawnPreVote();
-  const refusals = life.steps.flatMap((step) =>
-    (effectsOf(step)?.after ?? []).filter(({ message }) => message.type === "PreVoteReply" && !message.voteGranted),
-  );
-  expect(refusals).toMatchObject([{ to: "c", message: { term: 1, proposedTerm: 1 } }]);
-  const judgement = checkConformance([life]);
-  expect(judgement.accepted || explainRejection(judgement.rejection)).toBe(true);
-});
+it.each([0, 1] as const)(
+  "The reference accepts that a pre-vote for term 1 is refused by who is in term %i, and campaigns by then",
+  (currentTerm) => {
+    const life = withdrawnPreVote(currentTerm);
+    const refusals = life.steps.flatMap((step) =>
+      (effectsOf(step)?.after ?? []).filter(({ message }) => message.type === "PreVoteReply" && !message.voteGranted),
+    );
+    expect(refusals).toMatchObject([{ to: "c", message: { term: currentTerm + 1, proposedTerm: 1 } }]);
+    const judgement = checkConformance([life]);
+    expect(judgement.accepted || explainRejection(judgement.rejection)).toBe(true);
+  },
+);
 
 it("The reference rejects what others have heard of a save that was never durable (sent)", () => {
   const [schedule = []] = SCHEDULES;

@@ -80,8 +80,8 @@ function receivePreVote(server: Server, from: string, message: VoteRequest, now:
     type: "PreVoteReply",
     check: (reply) => {
       if (reply.type !== "PreVoteReply") return;
-      // Who campaigns in that very term by the time of the answer says so, and refuses.
-      const isWithdrawn = !reply.voteGranted && reply.term === message.term;
+      // Who campaigns in that term or a later one by the time of the answer says so, and refuses.
+      const isWithdrawn = !reply.voteGranted && reply.term >= message.term && reply.term <= server.currentTerm;
       demand(
         (reply.term === currentTerm || isWithdrawn) && reply.proposedTerm === message.term,
         "replies",

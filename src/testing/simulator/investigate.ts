@@ -1,6 +1,8 @@
+import type { CheckName } from "./checks/violation.ts";
 import { describeFault } from "./faults.ts";
-import { drawPlan } from "./plan.ts";
-import { type RunResult, runPlan, type Simulated } from "./run.ts";
+import { drawPlan, type Plan } from "./plan.ts";
+import { play } from "./play.ts";
+import type { RunResult, Simulated } from "./run.ts";
 import { type Reduction, reducePlan, shrink } from "./shrink.ts";
 import { Trace } from "./trace.ts";
 import { loadSimulated, type Task } from "./worker.ts";
@@ -32,32 +34,40 @@ interface Wanted {
 /** Plays a seed again to find out more. */
 export async function investigate(
   seed: number,
-  { machine, plan: options }: Pick<Task, "machine" | "plan">,
+  { machine, plan: options, conformance }: Pick<Task, "machine" | "plan" | "conformance">,
   wanted: Wanted,
 ): Promise<SimulationFailure> {
   const simulated: Simulated = await loadSimulated(machine);
   const plan = drawPlan(seed, options);
   const all: Reduction = { keep: plan.faults.map((_, at) => at), quiet: false, forMs: plan.forMs, ...wanted.reduction };
   const check = wanted.known?.violation?.check;
-  // The others are not found by playing it once more.
-  const canShrink = wanted.shrink && check !== undefined && check !== "determinism" && check !== "conformance";
-  const reduction = canShrink && wanted.known !== undefined ? await shrink(plan, simulated, wanted.known) : all;
+  const judging = { conformance: conformance && (check === undefined || check === "conformance") };
+  const playAgain = (other: Plan) => play(other, simulated, judging);
+  // That one is not found by playing it once more.
+  const canShrink = wanted.shrink && check !== undefined && check !== "determinism";
+  const reduction = canShrink && wanted.known !== undefined ? await shrink(plan, wanted.known, playAgain) : all;
   const reduced = reducePlan(plan, reduction);
   const trace = new Trace(plan.peers, TRACE_LINES);
-  const played = await runPlan(reduced, simulated, { watcher: trace });
+  const played = await play(reduced, simulated, { ...judging, watcher: trace });
   // One that is not deterministic need not fail twice.
   const result = played.violation === undefined && wanted.known !== undefined ? wanted.known : played;
   return {
     ...{ seed, result, reduction, trace: trace.lines },
-    replay: replayOf(plan.seed, reduction, plan.faults.length, options.peers),
+    replay: replayOf(plan, reduction, options.peers, result.violation?.check),
     faults: reduced.faults.map(describeFault),
   };
 }
 
-function replayOf(seed: number, { keep, quiet, forMs }: Reduction, faults: number, peers: number | undefined): string {
+function replayOf(
+  { seed, faults }: Plan,
+  { keep, quiet, forMs }: Reduction,
+  peers: number | undefined,
+  check: CheckName | undefined,
+): string {
   const parts = [`--seeds ${seed}..${seed}`, `--for ${forMs}ms`];
   if (peers !== undefined) parts.push(`--peers ${peers}`);
-  if (keep.length < faults) parts.push(`--keep ${keep.length === 0 ? "none" : keep.join(",")}`);
+  if (keep.length < faults.length) parts.push(`--keep ${keep.length === 0 ? "none" : keep.join(",")}`);
   if (quiet) parts.push("--quiet");
+  if (check === "conformance") parts.push("--conformance");
   return parts.join(" ");
 }

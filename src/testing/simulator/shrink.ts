@@ -1,5 +1,5 @@
 import type { Plan } from "./plan.ts";
-import { type RunResult, runPlan, type Simulated } from "./run.ts";
+import type { RunResult } from "./run.ts";
 
 /** What is left of a plan. */
 export interface Reduction {
@@ -26,14 +26,18 @@ export function reducePlan(plan: Plan, { keep, quiet, forMs }: Reduction): Plan 
 
 /**
  * Looks for a shorter run with fewer faults that breaks the same property (delta debugging, Zeller & Hildebrandt, 2002).
- * @param plan breaks it. @returns the smallest that was found.
+ * @param plan breaks it. @param play plays another. @returns the smallest that was found.
  */
-export async function shrink(plan: Plan, simulated: Simulated, failed: RunResult): Promise<Reduction> {
+export async function shrink(
+  plan: Plan,
+  failed: RunResult,
+  play: (plan: Plan) => Promise<RunResult>,
+): Promise<Reduction> {
   let runs = 0;
   let best: Reduction = { keep: plan.faults.map((_, at) => at), quiet: false, forMs: plan.forMs };
   const attempt = async (reduction: Reduction): Promise<boolean> => {
     if (runs++ >= MOST_RUNS) return false;
-    const { violation } = await runPlan(reducePlan(plan, reduction), simulated);
+    const { violation } = await play(reducePlan(plan, reduction));
     if (violation?.check !== failed.violation?.check) return false;
     best = reduction;
     return true;

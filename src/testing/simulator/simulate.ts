@@ -69,7 +69,7 @@ const TWICE = 5;
  */
 export async function simulate(options: SimulateOptions = {}): Promise<SimulationReport> {
   const { seeds, task, threads, maxFailures } = checkOptions(options);
-  const { signal, onResult, conformance = false } = options;
+  const { signal, onResult } = options;
   const results: RunResult[] = [];
   const failed: RunResult[] = [];
   if (options.reduction === undefined) {
@@ -82,7 +82,6 @@ export async function simulate(options: SimulateOptions = {}): Promise<Simulatio
     };
     await playAll(portions, {
       ...task,
-      conformance,
       threads,
       signal,
       take,
@@ -189,7 +188,7 @@ function checkOptions(options: SimulateOptions) {
   if (peers !== undefined) integer("peers", peers, 1, 7);
   integer("threads", threads, 0, 1_024);
   integer("maxFailures", maxFailures, 1, MAX_SEED);
-  const task = { machine: specOf(machine), plan: { forMs, peers } };
+  const task = { machine: specOf(machine), plan: { forMs, peers }, conformance: options.conformance ?? false };
   return { seeds, task, threads, maxFailures };
 }
 

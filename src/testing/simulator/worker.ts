@@ -1,8 +1,8 @@
 import { loadFactory, type MachineSpec } from "../../machine/load.ts";
-import { Lives } from "./lives.ts";
 import { loadWorkload } from "./load-workload.ts";
-import { drawPlan, type Plan, type PlanOptions } from "./plan.ts";
-import { type RunResult, runPlan, type Simulated } from "./run.ts";
+import { drawPlan, type PlanOptions } from "./plan.ts";
+import { play } from "./play.ts";
+import type { RunResult, Simulated } from "./run.ts";
 
 /** Seeds for a thread of the pool to play. */
 export interface Task {
@@ -26,21 +26,10 @@ export default async function work({ seeds, machine, plan: options, twice, confo
   const results: RunResult[] = [];
   for (const seed of seeds) {
     const plan = drawPlan(seed, options);
-    const result = await (conformance ? playJudged(plan, simulated) : runPlan(plan, simulated));
-    results.push(twice ? compare(result, await runPlan(plan, simulated)) : result);
+    const result = await play(plan, simulated, { conformance });
+    results.push(twice ? compare(result, await play(plan, simulated, { conformance: false })) : result);
   }
   return results;
-}
-
-/** Plays it, recorded; what no check has found the reference may find in the record. */
-async function playJudged(plan: Plan, simulated: Simulated): Promise<RunResult> {
-  const lives = new Lives();
-  const result = await runPlan(plan, simulated, { createRaft: lives.createRaft });
-  if (result.violation !== undefined) return result;
-  const violation = lives.judge();
-  if (violation === undefined) return result;
-  const { check, message } = violation;
-  return { ...result, violation: { check, message, atMs: result.seconds * 1_000 } };
 }
 
 function compare(one: RunResult, other: RunResult): RunResult {

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { LaneReply, TraceStep } from "../../actors/protocol.ts";
-import { type RaftFactory, TracedRaft } from "../../actors/traced-raft.ts";
+import { createRaft as createTraced, type RaftFactory } from "../../actors/traced-raft.ts";
 import type { Delivery, Packet } from "../../actors/wire.ts";
 import type { AnyStateMachine } from "../../machine/state-machine.ts";
 import type { PeerId } from "../../raft/message.ts";
@@ -39,7 +39,7 @@ export interface WorldOptions {
   readonly next: NextStep;
   /**
    * Makes the algorithm's instance of each life of a peer, which `options.id` and `options.incarnation` tell: a recorder,
-   * say. By default a plain one, or, with a watcher, one that traces its steps.
+   * say. With a watcher, it is given what takes its steps. By default a plain one, or, with a watcher, one that traces them.
    */
   readonly createRaft?: RaftFactory | undefined;
   readonly watcher?: Watcher | undefined;
@@ -92,7 +92,7 @@ export class World {
       const peer: SimPeer = new SimPeer({
         ...{ plan, position, ids, queue: this.queue, checker: this.checker, createMachine, ambush: this.#ambush },
         draw: new Draw(plan.seed, "peer", id),
-        createRaft: createRaft ?? (watcher && this.#tracer(id, watcher)),
+        createRaft: watcher === undefined ? createRaft : this.#watched(id, watcher, createRaft),
         send: (packet, at) => this.#send(position, packet, at),
         reply: (client, replies, at) => this.#reply(client, replies, at),
         onDeath: (death) => this.#buried(position, death),
@@ -185,11 +185,11 @@ export class World {
   }
 
   /** The times are the world's; to look at the peer's clock would take some. */
-  #tracer(id: string, watcher: Watcher): RaftFactory {
+  #watched(id: string, watcher: Watcher, create: RaftFactory = createTraced): RaftFactory {
     const tell = (step: TraceStep) => watcher.step(id, { ...step, at: this.queue.now });
     return (options, stored, reader, clock) => {
       const now = clock.now();
-      return new TracedRaft(options, stored, reader, { now: () => now }, tell);
+      return create(options, stored, reader, { now: () => now }, tell);
     };
   }
 

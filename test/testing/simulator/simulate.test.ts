@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { KeyValueMap } from "../../../src/machine/key-value.ts";
 import { RaftError } from "../../../src/raft/errors.ts";
+import { investigate } from "../../../src/testing/simulator/investigate.ts";
 import { drawPlan } from "../../../src/testing/simulator/plan.ts";
+import { runPlan } from "../../../src/testing/simulator/run.ts";
 import { type SimulateOptions, simulate } from "../../../src/testing/simulator/simulate.ts";
 
 const DURABLE_TALLY = new URL("./fixtures/durable-tally.ts", import.meta.url);
@@ -73,6 +76,18 @@ describe("simulate", { timeout: 300_000 }, () => {
     expect(trace.join("\n")).toContain(result.violation?.message);
     const again = await simulate({ ...options, seeds: [seed, seed], forMs: reduction.forMs, reduction });
     expect(again.failures[0]?.result).toEqual(result);
+  });
+
+  it("says of what the reference found that it has to judge again", async () => {
+    const options = { forMs: 500, peers: 3 };
+    const played = await runPlan(drawPlan(3, options), { createMachine: () => new KeyValueMap(), workload: undefined });
+    const violation = { check: "conformance", message: "a rule", atMs: 500 } as const;
+    const task = { machine: { module: undefined }, plan: options, conformance: true };
+    const wanted = { shrink: false, reduction: undefined, known: { ...played, violation } };
+    expect(await investigate(3, task, wanted)).toMatchObject({
+      result: { violation },
+      replay: "--seeds 3..3 --for 500ms --peers 3 --conformance",
+    });
   });
 
   it.each<[SimulateOptions, string]>([
