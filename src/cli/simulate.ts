@@ -21,6 +21,7 @@ Options:
 A seed that fails is printed as the command that plays it again, with what is left of it when it was shrunk:
   --keep <places>     only these of its faults, such as 0,4, or none
   --quiet             no noise on its links
+  --until <time>      an end of its faults, earlier than --for says
 
 Exit codes: 0 all holds, 1 something does not, 2 wrong usage, 130 it was interrupted.
 `;
@@ -39,6 +40,7 @@ export async function simulateSeeds(args: string[]): Promise<number> {
     conformance: { type: "boolean", default: false },
     keep: { type: "string" },
     quiet: { type: "boolean", default: false },
+    until: { type: "string" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   });
@@ -48,16 +50,21 @@ export async function simulateSeeds(args: string[]): Promise<number> {
   }
   const seeds = parseSeeds(values.seeds);
   const count = seeds[1] - seeds[0] + 1;
-  const isReduced = values.keep !== undefined || values.quiet;
+  const { keep, quiet, until } = values;
+  const isReduced = keep !== undefined || quiet || until !== undefined;
   const options: SimulateOptions = {
     seeds,
-    forMs: parseTime(values.for),
+    forMs: parseTime("for", values.for),
     machine: values.machine === undefined ? undefined : moduleUrl(values.machine),
     peers: values.peers === undefined ? undefined : parseInteger("peers", values.peers, 1, 7),
     threads: values.threads === undefined ? undefined : parseInteger("threads", values.threads, 0, 1_024),
     conformance: values.conformance,
     reduction: isReduced
-      ? { quiet: values.quiet, ...(values.keep === undefined ? {} : { keep: parsePlaces(values.keep) }) }
+      ? {
+          quiet,
+          ...(keep !== undefined && { keep: parsePlaces(keep) }),
+          ...(until !== undefined && { untilMs: parseTime("until", until) }),
+        }
       : undefined,
   };
   const interrupt = listenForInterrupt();
@@ -126,9 +133,9 @@ function parseSeeds(text: string): readonly [number, number] {
   return [first, last];
 }
 
-function parseTime(text: string): number {
+function parseTime(option: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
-  if (match === null) throw new UsageError(`--for: expected a time such as 500ms, 90s or 10m, got "${text}"`);
+  if (match === null) throw new UsageError(`--${option}: expected a time such as 500ms, 90s or 10m, got "${text}"`);
   return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
 }
 

@@ -6,7 +6,12 @@ it.each([
   ["--seeds 5..4", '--seeds: there is no seed in "5..4"'],
   ["--seeds all", '--seeds: expected a range such as 1..100, got "all"'],
   ["--for ever", '--for: expected a time such as 500ms, 90s or 10m, got "ever"'],
-  ["--for 1ms", "forMs: expected a number of milliseconds from 100 to 86400000, got 1"],
+  ["--for 0ms", "forMs: expected a number of milliseconds from 1 to 86400000, got 0"],
+  ["--until never", '--until: expected a time such as 500ms, 90s or 10m, got "never"'],
+  [
+    "--seeds 1..1 --until 2m",
+    "reduction.untilMs: expected a number of milliseconds from 1 to forMs, which is 60000, got 120000",
+  ],
   ["--peers 8", '--peers: expected a number from 1 to 7, got "8"'],
   ["--keep first", '--keep: expected places such as 0,4, or none, got "first"'],
   ["--machine nowhere.ts", '--machine: there is no file "nowhere.ts"'],

@@ -39,7 +39,8 @@ export async function investigate(
 ): Promise<SimulationFailure> {
   const simulated: Simulated = await loadSimulated(machine);
   const plan = drawPlan(seed, options);
-  const all: Reduction = { keep: plan.faults.map((_, at) => at), quiet: false, forMs: plan.forMs, ...wanted.reduction };
+  const keep = plan.faults.map((_, at) => at);
+  const all: Reduction = { keep, quiet: false, untilMs: plan.forMs, ...wanted.reduction };
   const check = wanted.known?.violation?.check;
   const judging = { conformance: conformance && (check === undefined || check === "conformance") };
   const playAgain = (other: Plan) => play(other, simulated, judging);
@@ -59,8 +60,8 @@ export async function investigate(
 }
 
 function replayOf(
-  { seed, faults }: Plan,
-  { keep, quiet, forMs }: Reduction,
+  { seed, faults, forMs }: Plan,
+  { keep, quiet, untilMs }: Reduction,
   peers: number | undefined,
   check: CheckName | undefined,
 ): string {
@@ -68,6 +69,7 @@ function replayOf(
   if (peers !== undefined) parts.push(`--peers ${peers}`);
   if (keep.length < faults.length) parts.push(`--keep ${keep.length === 0 ? "none" : keep.join(",")}`);
   if (quiet) parts.push("--quiet");
+  if (untilMs < forMs) parts.push(`--until ${untilMs}ms`);
   if (check === "conformance") parts.push("--conformance");
   return parts.join(" ");
 }

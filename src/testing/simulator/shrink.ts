@@ -7,7 +7,8 @@ export interface Reduction {
   readonly keep: readonly number[];
   /** Whether the links are left without noise. */
   readonly quiet: boolean;
-  readonly forMs: number;
+  /** When they end; which there are hangs on how long they were to last. */
+  readonly untilMs: number;
 }
 
 /** How many runs a search may take. */
@@ -15,12 +16,12 @@ const MOST_RUNS = 120;
 /** No packet is lost, doubled, held or repeated; they take their time as before. */
 const QUIET = { loss: 0, duplicate: 0, hold: 0, ghost: 0 } as const;
 
-export function reducePlan(plan: Plan, { keep, quiet, forMs }: Reduction): Plan {
+export function reducePlan(plan: Plan, { keep, quiet, untilMs }: Reduction): Plan {
   return {
     ...plan,
-    forMs,
+    forMs: untilMs,
     noise: quiet ? { ...plan.noise, ...QUIET } : plan.noise,
-    faults: plan.faults.filter((fault, at) => keep.includes(at) && fault.atMs < forMs),
+    faults: plan.faults.filter((fault, at) => keep.includes(at) && fault.atMs < untilMs),
   };
 }
 
@@ -34,20 +35,22 @@ export async function shrink(
   play: (plan: Plan) => Promise<RunResult>,
 ): Promise<Reduction> {
   let runs = 0;
-  let best: Reduction = { keep: plan.faults.map((_, at) => at), quiet: false, forMs: plan.forMs };
+  let atMs = failed.violation?.atMs ?? plan.forMs;
+  let best: Reduction = { keep: plan.faults.map((_, at) => at), quiet: false, untilMs: plan.forMs };
   const attempt = async (reduction: Reduction): Promise<boolean> => {
     if (runs++ >= MOST_RUNS) return false;
     const { violation } = await play(reducePlan(plan, reduction));
     if (violation?.check !== failed.violation?.check) return false;
     best = reduction;
+    atMs = violation?.atMs ?? atMs;
     return true;
   };
+  const endBehind = () => attempt({ ...best, untilMs: Math.min(best.untilMs, Math.ceil(atMs) + 1) });
 
-  const atMs = failed.violation?.atMs ?? plan.forMs;
   // Right behind the place, or, when it was in what follows the faults, with ever shorter ones.
-  if (atMs < plan.forMs) await attempt({ ...best, forMs: Math.ceil(atMs) + 1 });
-  else while (best.forMs > 500 && (await attempt({ ...best, forMs: Math.ceil(best.forMs / 2) }))) {}
-  await attempt({ ...best, keep: best.keep.filter((at) => (plan.faults[at]?.atMs ?? 0) < best.forMs) });
+  if (atMs < plan.forMs) await endBehind();
+  else while (best.untilMs > 500 && (await attempt({ ...best, untilMs: Math.ceil(best.untilMs / 2) }))) {}
+  await attempt({ ...best, keep: best.keep.filter((at) => (plan.faults[at]?.atMs ?? 0) < best.untilMs) });
   await attempt({ ...best, quiet: true });
   for (let size = Math.ceil(best.keep.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let from = 0; from < best.keep.length; ) {
@@ -55,5 +58,7 @@ export async function shrink(
       if (!(await attempt({ ...best, keep }))) from += size;
     }
   }
+  // With fewer faults it may come about earlier.
+  if (atMs < best.untilMs - 1) await endBehind();
   return best;
 }

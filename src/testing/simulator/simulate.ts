@@ -18,7 +18,7 @@ export interface SimulateOptions {
    * Default: the key-value map, whose clients' history is checked to be linearizable.
    */
   readonly machine?: string | URL | { readonly module: string | URL; readonly options?: unknown } | undefined;
-  /** How long the faults of each seed last, in milliseconds of virtual time: 100 to a day. Default a minute. */
+  /** How long the faults of each seed last, in milliseconds of virtual time: 1 to a day. Default a minute. */
   readonly forMs?: number;
   /** Peers of the cluster, 1 to 7. Default: each seed decides. */
   readonly peers?: number | undefined;
@@ -182,8 +182,12 @@ function checkOptions(options: SimulateOptions) {
   integer("seeds", last, 0, MAX_SEED);
   if (last < first) throw invalid("seeds", "a range with something in it, the first no greater than the last", seeds);
   if (options.reduction !== undefined && first !== last) throw invalid("reduction", "a single seed with it", seeds);
-  if (typeof forMs !== "number" || !(forMs >= 100 && forMs <= MAX_MS)) {
-    throw invalid("forMs", `a number of milliseconds from 100 to ${MAX_MS}`, forMs);
+  if (typeof forMs !== "number" || !(forMs >= 1 && forMs <= MAX_MS)) {
+    throw invalid("forMs", `a number of milliseconds from 1 to ${MAX_MS}`, forMs);
+  }
+  const untilMs = options.reduction?.untilMs ?? forMs;
+  if (typeof untilMs !== "number" || !(untilMs >= 1 && untilMs <= forMs)) {
+    throw invalid("reduction.untilMs", `a number of milliseconds from 1 to forMs, which is ${forMs}`, untilMs);
   }
   if (peers !== undefined) integer("peers", peers, 1, 7);
   integer("threads", threads, 0, 1_024);

@@ -260,7 +260,7 @@ export class World {
     const key = `${point} / ${role}`;
     this.deaths.set(key, (this.deaths.get(key) ?? 0) + 1);
     this.hash.addText(key);
-    this.checker.died(peer.id);
+    if (process !== undefined) this.checker.died(process);
     const { newsLateMs } = peer;
     peer.newsLateMs = 0;
     if (this.peers.every((each) => each.process === undefined && each.lingering === undefined)) {

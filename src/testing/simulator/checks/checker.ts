@@ -161,8 +161,8 @@ export class Checker {
   }
 
   /** A peer's process has lost its disk, at least. */
-  died(id: PeerId): void {
-    this.#promises.died(id);
+  died(process: Pick<Subject, "id" | "incarnation">): void {
+    this.#promises.died(process);
   }
 
   ended(subject: Subject): void {

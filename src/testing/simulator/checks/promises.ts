@@ -20,6 +20,8 @@ export class Promises {
   readonly #forMs: number;
   /** Those whose processes live, with their terms. */
   readonly #leaders = new Map<PeerId, number>();
+  /** The latest process of each peer that has ended, as far as others may be told; it may still go on without its disk. */
+  readonly #ended = new Map<PeerId, number>();
   readonly #promises = new Map<PeerId, Made>();
 
   /** @param forMs the shortest election timeout. */
@@ -27,12 +29,13 @@ export class Promises {
     this.#forMs = forMs;
   }
 
-  leads({ id, raft }: Subject): void {
-    this.#leaders.set(id, raft.currentTerm);
+  leads({ id, incarnation, raft }: Subject): void {
+    if (incarnation > (this.#ended.get(id) ?? 0)) this.#leaders.set(id, raft.currentTerm);
   }
 
   /** A peer's process has ended; others may be told any time. */
-  died(id: PeerId): void {
+  died({ id, incarnation }: Pick<Subject, "id" | "incarnation">): void {
+    this.#ended.set(id, incarnation);
     this.#leaders.delete(id);
   }
 

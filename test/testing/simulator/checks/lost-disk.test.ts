@@ -23,6 +23,18 @@ it("a promise binds the process that made it and those after it, not one that ha
   }
 });
 
+it("nobody is bound to who is elected after the news that it has ended, and goes on without its disk", () => {
+  const promises = new Promises(100);
+  const leader = (incarnation: number) => ({ ...life(incarnation, { role: "leader" }), id: "p2" });
+  promises.died(leader(1));
+  promises.leads(leader(1));
+  promises.sends(life(1), "p2", acknowledgement);
+  promises.sends(life(1), "p3", question);
+  promises.leads(leader(2));
+  promises.sends(life(1), "p2", acknowledgement);
+  expect(() => promises.sends({ ...life(1) }, "p3", question)).toThrow("has promised p2 to wait 90 ms more");
+});
+
 it("what a process commits that has lost its disk, and cannot be read any more, is left to others", () => {
   const replica = new Replica("the full replay", new KeyValueMap(), { enter: () => {}, leave: () => {} });
   const commits = new Commits(new Map(), replica);
