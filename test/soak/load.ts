@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly clients: number;
   /** How long each rests after an answer. Default 0. */
   readonly pauseMs?: number;
+  /** How long a text each writes beside each of its commands, so that saves are long. Default 0: none. */
+  readonly ballastBytes?: number;
   /** Called with each acknowledgement, when it has just come. */
   readonly onAcknowledged?: (key: string, number: number, term: number) => void;
   /** Called with each command whose outcome is unknown. */
@@ -67,8 +69,10 @@ export class Load {
   }
 
   async #propose({ key, acknowledged, refused, unknown }: History, number: number): Promise<void> {
-    const { onAcknowledged, onUnknown } = this.#options;
+    const { onAcknowledged, onUnknown, ballastBytes = 0 } = this.#options;
     try {
+      // What becomes of it is the same as of what comes behind it.
+      if (ballastBytes > 0) this.#supervisor.propose(ballast(key, ballastBytes)).catch(() => {});
       const { term } = await this.#supervisor.propose({ op: "append", key, value: `${number} ` });
       acknowledged.push(number);
       onAcknowledged?.(key, number, term);
@@ -84,6 +88,10 @@ export class Load {
       }
     }
   }
+}
+
+function ballast(key: string, bytes: number) {
+  return { op: "put", key: `${key} ballast`, value: "x".repeat(bytes) };
 }
 
 /** Also one of the built package, whose class is another. */

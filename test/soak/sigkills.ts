@@ -5,14 +5,25 @@ import { join } from "node:path";
 import { seededRandom } from "../../src/raft/random.ts";
 import { startApp } from "./apps/start.ts";
 import { audit, type History, sleep } from "./load.ts";
-import { loadFlotilla, runAsScript, type SoakOptions } from "./script.ts";
+import { type Figures, loadFlotilla, runAsScript, type SoakOptions } from "./script.ts";
 
 const CLIENTS = 64;
 /** A fresh directory now and then, since a start applies all that is in the log. */
 const KILLS_PER_DIRECTORY = 5;
 
+/** Beside each command, so that what is saved stands in value files; and these are given back and written over. */
+const LONG = { ballastBytes: 16 << 10, snapshotEvery: 500 };
+const LONGEST_MS = { short: 300, long: 1_500 };
+
+/** Those with short commands, and then as many with long ones beside them. */
+async function sigkillsOfBothKinds(options: SoakOptions): Promise<Figures> {
+  const short = await sigkills(options);
+  const long = await sigkills(options, "long");
+  return { ...short, "with long ones beside them": long["acknowledged, and there"] };
+}
+
 /** Apps that are killed under load. Each opens the directory of the one before; in the end all that was acknowledged is there. */
-export async function sigkills({ times, seed, dist }: SoakOptions) {
+export async function sigkills({ times, seed, dist }: SoakOptions, kind: "short" | "long" = "short") {
   const { Supervisor } = await loadFlotilla(dist);
   const random = seededRandom(seed);
   let acknowledged = 0;
@@ -21,9 +32,9 @@ export async function sigkills({ times, seed, dist }: SoakOptions) {
     const histories: History[] = [];
     try {
       for (let time = done + 1; time <= Math.min(times, done + KILLS_PER_DIRECTORY); time++) {
-        const app = startApp({ directory, name: `kill${time}`, clients: CLIENTS, dist });
+        const app = startApp({ directory, name: `kill${time}`, clients: CLIENTS, dist, ...(kind === "long" && LONG) });
         await app.busy;
-        await sleep(random() * 300);
+        await sleep(random() * LONGEST_MS[kind]);
         app.process.kill("SIGKILL");
         const { signal, stderr } = await app.exited;
         if (signal !== "SIGKILL") throw new Error(`app ${time} of ${times} ended before it was killed: ${stderr}`);
@@ -39,4 +50,4 @@ export async function sigkills({ times, seed, dist }: SoakOptions) {
   return { kills: times, "acknowledged, and there": acknowledged };
 }
 
-await runAsScript(import.meta, 100, sigkills);
+await runAsScript(import.meta, 100, sigkillsOfBothKinds);

@@ -12,6 +12,10 @@ export interface AppOptions {
   readonly name: string;
   readonly clients: number;
   readonly dist: boolean;
+  /** See `LoadOptions`. Default 0. */
+  readonly ballastBytes?: number;
+  /** See `SupervisorOptions`. */
+  readonly snapshotEvery?: number;
   /** When it calls `process.exit(7)`, in ms from the start of the cluster or from the first acknowledgement; default: never. */
   readonly exit?: { readonly from: "start" | "load"; readonly afterMs: number };
 }
@@ -40,11 +44,12 @@ async function exitAfter(ms: number): Promise<never> {
 }
 
 if (options.exit?.from === "start") void exitAfter(options.exit.afterMs);
-const supervisor = await Supervisor.start({ directory: options.directory });
+const supervisor = await Supervisor.start({ directory: options.directory, snapshotEvery: options.snapshotEvery });
 let isExiting = false;
 const load = new Load(supervisor, {
   name: options.name,
   clients: options.clients,
+  ballastBytes: options.ballastBytes ?? 0,
   onAcknowledged: (key, number) => {
     say(`a ${key} ${number}`);
     if (options.exit?.from !== "load" || isExiting) return;
